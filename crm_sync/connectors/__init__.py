@@ -1,0 +1,32 @@
+"""The registry: every kind of CRM there is. A new one: its module, a line here, its recorded exchanges."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from crm_sync.connectors.base import Connector, validate_settings
+from crm_sync.connectors.demo import DemoConnector
+from crm_sync.connectors.webhook import WebhookConnector
+
+__all__ = ["REGISTRY", "Connector", "UnknownConnector", "all", "get", "validate_settings"]
+
+REGISTRY: Mapping[str, type[Connector]] = MappingProxyType(
+    {connector.spec.slug: connector for connector in (WebhookConnector, DemoConnector)}
+)
+
+
+class UnknownConnector(ValueError):  # noqa: N818 - named for what happened
+    """No connector has this slug; the message lists those there are."""
+
+
+def get(slug: str) -> type[Connector]:
+    """The connector of that slug. Raises UnknownConnector."""
+    try:
+        return REGISTRY[slug]
+    except KeyError:
+        known = ", ".join(sorted(REGISTRY))
+        raise UnknownConnector(f"There is no connector {slug!r}; there are {known}.") from None
+
+
+def all() -> tuple[type[Connector], ...]:  # noqa: A001 - read as connectors.all()
+    """Every connector, in the order in which staff are offered them."""
+    return tuple(REGISTRY.values())

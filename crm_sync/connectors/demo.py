@@ -1,0 +1,65 @@
+"""The demo CRM inside this app. It is spoken to over HTTP like any other, through a transport of its own."""
+
+from collections.abc import Sequence
+
+from crm_sync.connectors.base import Connector, Record, Request
+from crm_sync.http import Response
+from crm_sync.outcomes import Delivered
+from crm_sync.spec import FieldType, Spec, TargetField
+
+BASE_URL = "http://demo-crm.internal/api"
+
+
+def _field(name: str, label: str, source: str, type: FieldType = "text", transform: str = "") -> TargetField:  # noqa: A002
+    rule: dict[str, object] = {"kind": "field", "source": source}
+    if transform:
+        rule["transform"] = transform
+    return TargetField(name, label, type, suggested=rule)
+
+
+class DemoConnector(Connector):
+    """Puts a lead under its own key, so that the second try finds the first."""
+
+    spec = Spec(
+        slug="demo",
+        label="Demo CRM (inside this app, for trying things out)",
+        settings=(),
+        fields=(
+            TargetField(
+                "topic",
+                "Topic",
+                required=True,
+                max_length=300,
+                suggested={"kind": "template", "template": "{{ offer_title }}: {{ full_name }}"},
+            ),
+            _field("first_name", "First name", "first_name"),
+            _field("last_name", "Last name", "last_name"),
+            _field("email", "Email", "email", "email"),
+            _field("phone", "Phone", "phone", "phone"),
+            _field("company", "Company", "company"),
+            _field("job_title", "Job title", "title"),
+            _field("country", "Country", "country", transform="country_name"),
+            _field("source", "Source", "source"),
+            _field("action", "Action", "action"),
+            _field("description", "Description", "description"),
+        ),
+        idempotent_by="The record's own id is the delivery's key, and no second record can have it.",
+    )
+
+    def requests(self, record: Record, *, key: str) -> Sequence[Request]:
+        """One PUT to the record's own address."""
+        return [Request("PUT", f"{BASE_URL}/leads/{key}", {}, dict(record))]
+
+    def delivered(self, response: Response, *, key: str) -> Delivered:
+        """201 with the id, or 200 with `existed` where the key was there already."""
+        body = response.json_object()
+        return Delivered(
+            remote_id=str(body.get("id") or key),
+            remote_url=f"/admin/crm_sync/demorecord/?q={key}",
+            existed=body.get("existed") is True,
+        )
+
+    def examine(self) -> Sequence[str]:
+        """Ask whether it would take leads."""
+        self.call(Request("GET", f"{BASE_URL}/check", {}), write=False)
+        return ("The demo CRM inside this app is ready and takes leads.",)

@@ -1,0 +1,552 @@
+"""Claim, push, settle: a delivery goes out at least once, and counts once."""
+
+import logging
+import queue
+import traceback
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, TypeAlias, assert_never
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from crm_sync import backoff, connectors, demo
+from crm_sync.connectors.base import Check, Connector
+from crm_sync.http import Policy, Pool, Recorder
+from crm_sync.mapping import RowProblem, apply
+from crm_sync.models import (
+    Attempt,
+    Delivery,
+    Destination,
+    DestinationState,
+    MappingVersion,
+    Route,
+    effective_rules,
+)
+from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected, RetryLater, Throttled
+
+logger = logging.getLogger(__name__)
+
+PUSH_DEADLINE = (
+    45.0  # seconds in total; shorter than the lease, so that a live push is never taken for a dead one
+)
+LEASE = timedelta(seconds=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Unmappable:
+    """The mapping gave no record for this lead: nothing was sent."""
+
+    problems: Sequence[RowProblem]
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """The connector raised: our bug, whatever the CRM did."""
+
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The worker was gone before it could say what became of the push: the record may exist."""
+
+
+Result: TypeAlias = Outcome | Unmappable | Crashed | Interrupted
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to push one delivery until the lease ends."""
+
+    delivery: Delivery
+    token: uuid.UUID
+
+    @property
+    def retry(self) -> bool:
+        """Whether an earlier try may have written the record."""
+        return self.delivery.uncertain
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A claim made ready: what the connector needs, and nothing that touches the database."""
+
+    claim: Claim
+    connector: Connector
+    recorder: Recorder
+    record: dict[str, Any]
+    targets: frozenset[str]
+
+
+def now() -> datetime:
+    """The one clock that leases are measured by: the database's where several machines share it."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            return cursor.fetchone()[0]
+    return timezone.now()
+
+
+# --- Claim ---------------------------------------------------------------------------------------------------
+
+
+def claim(destination_id: int, slots: int, *, at: datetime, worker: str = "") -> list[Claim]:
+    """Lease at most `slots` due deliveries, no more than the destination has free, and open their attempts."""
+    with transaction.atomic():
+        state = (
+            DestinationState.objects.select_for_update().select_related("destination").get(pk=destination_id)
+        )
+        free = min(slots, _free_slots(state, at))
+        if free <= 0:
+            return []
+        due = Delivery.objects.due(at).filter(destination_id=destination_id)
+        due = due.select_related("lead__offer", "route", "destination").select_for_update(
+            skip_locked=True, of=("self",)
+        )
+        claims = [lease for delivery in due[:free] if (lease := _lease(delivery, at))]
+        Attempt.objects.bulk_create(
+            Attempt(
+                delivery=lease.delivery,
+                number=lease.delivery.tries,
+                token=lease.token,
+                started_at=at,
+                worker=worker[:100],
+            )
+            for lease in claims
+        )
+    return claims
+
+
+def _free_slots(state: DestinationState, at: datetime) -> int:
+    if state.state in {state.State.PAUSED, state.State.STOPPED} or (state.until and state.until > at):
+        return 0
+    # A destination that failed is probed with a single lead until one gets through.
+    limit = state.destination.max_in_flight if state.state == state.State.WORKING else 1
+    return limit - Delivery.objects.in_flight(at).filter(destination_id=state.pk).count()
+
+
+def _lease(delivery: Delivery, at: datetime) -> Claim | None:
+    token = uuid.uuid4()
+    taken = Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.WAITING).update(
+        state=Delivery.State.LEASED, lease_token=token, lease_expires_at=at + LEASE, tries=delivery.tries + 1
+    )
+    if not taken:
+        return None
+    delivery.tries += 1
+    return Claim(delivery, token)
+
+
+def expire_leases(*, at: datetime, everything: bool = False) -> int:
+    """Take back the leases of workers that are gone; each was an uncertain try.
+
+    `everything`: also those that have not run out yet, for the one worker that knows itself to be alone.
+    """
+    lost = Delivery.objects.filter(state=Delivery.State.LEASED) if everything else Delivery.objects.lost(at)
+    count = 0
+    for token in lost.values_list("lease_token", flat=True):
+        count += _settle(token, Interrupted(), [], at)
+    return count
+
+
+# --- Push ----------------------------------------------------------------------------------------------------
+
+
+@cache
+def _pool(is_demo: bool) -> Pool:
+    """One pool of connections a process, whatever the number of destinations."""
+    public = urlsplit(settings.PUBLIC_URL)
+    policy = Policy(
+        allow_private=settings.ALLOW_PRIVATE_DESTINATIONS,
+        own_hosts=frozenset({public.netloc}),
+        deadline=PUSH_DEADLINE,
+    )
+    return Pool(policy, transport=demo.Transport() if is_demo else None)
+
+
+def connect(destination: Destination) -> tuple[Connector, Recorder]:
+    """The connector of a destination with its settings of this moment, and the recorder of what it will say."""
+    recorder = Recorder(secrets=destination.secrets.values())
+    http = _pool(destination.is_demo).client(recorder=recorder)
+    return connectors.get(destination.connector)(destination.all_settings(), http), recorder
+
+
+def prepare(lease: Claim) -> Push | Unmappable | Crashed:
+    """Map the lead of a claim. Reads the database; sends nothing."""
+    try:
+        delivery = lease.delivery
+        applied = apply(effective_rules(delivery.route), delivery.lead.values())
+        if applied.problems:
+            return Unmappable(applied.problems)
+        connector, recorder = connect(delivery.destination)
+        return Push(lease, connector, recorder, applied.record, frozenset(applied.used))
+    except Exception:
+        return Crashed(traceback.format_exc())
+
+
+def push(ready: Push) -> Result:
+    """Send it. Takes time, no transaction and no database connection; any exception is our bug."""
+    try:
+        return ready.connector.push(ready.record, key=ready.claim.delivery.key, retry=ready.claim.retry)
+    except Exception:
+        return Crashed(traceback.format_exc())
+
+
+# --- Settle --------------------------------------------------------------------------------------------------
+
+
+def settle(lease: Claim, result: Result, *, at: datetime, exchanges: Sequence[Any] = ()) -> bool:
+    """Complete the attempt and move the delivery on. Needs the lease, but a late `Delivered` always counts.
+
+    Returns whether the delivery was moved.
+    """
+    if isinstance(result, Crashed):
+        logger.error("Sending %s: the connector raised\n%s", lease.delivery.pk, result.trace)
+    return _settle(lease.token, result, exchanges, at)
+
+
+def _settle(token: uuid.UUID, result: Result, exchanges: Sequence[Any], at: datetime) -> bool:
+    with transaction.atomic():
+        attempt = Attempt.objects.select_related("delivery").get(token=token)
+        # The state row first, as in claim(): one order of locks, no deadlock.
+        state = DestinationState.objects.select_for_update().get(pk=attempt.delivery.destination_id)
+        delivery = (
+            Delivery.objects.select_for_update(of=("self",))
+            .select_related("route")
+            .get(pk=attempt.delivery_id)
+        )
+        _complete(attempt, delivery.route, result, exchanges, at)
+        late = delivery.lease_token != token
+        if late and (not isinstance(result, Delivered) or delivery.state == Delivery.State.DELIVERED):
+            return False
+        _move(delivery, state, result, at)
+        delivery.save()
+        state.save()
+    return True
+
+
+def _complete(attempt: Attempt, route: Route, result: Result, exchanges: Sequence[Any], at: datetime) -> None:
+    attempt.outcome = _OUTCOMES[type(result)]
+    attempt.reason = result.trace if isinstance(result, Crashed) else reason_of(result)
+    attempt.field = getattr(result, "field", "")[:200]
+    attempt.uncertain = isinstance(result, Interrupted) or getattr(result, "uncertain", False)
+    attempt.finished_at = at
+    attempt.exchanges = [exchange.as_dict() for exchange in exchanges]
+    attempt.route_mapping = route.live_mapping
+    attempt.default_mapping = route.destination.live_mapping
+    attempt.save()
+
+
+_OUTCOMES: dict[type, str] = {
+    Delivered: Attempt.Outcome.DELIVERED,
+    Rejected: Attempt.Outcome.REJECTED,
+    RetryLater: Attempt.Outcome.RETRY_LATER,
+    Throttled: Attempt.Outcome.THROTTLED,
+    DestinationFault: Attempt.Outcome.DESTINATION_FAULT,
+    Unmappable: Attempt.Outcome.MAPPING_BROKEN,
+    Crashed: Attempt.Outcome.BUG,
+    Interrupted: Attempt.Outcome.LOST,
+}
+
+
+def reason_of(result: Result) -> str:
+    """What a result says, for people."""
+    match result:
+        case Delivered(existed=True):
+            return "It was there already, from an earlier try."
+        case Delivered():
+            return ""
+        case Unmappable(problems=problems):
+            return " ".join(f"{problem.target}: {problem.message}" for problem in problems)
+        case Crashed():
+            return "An error of this software. The log has the details; please report it."
+        case Interrupted():
+            return "The worker was interrupted during this try; the record may have been written."
+        case Rejected() | RetryLater() | Throttled() | DestinationFault():
+            return result.reason
+        case _:
+            assert_never(result)
+
+
+def _move(delivery: Delivery, state: DestinationState, result: Result, at: datetime) -> None:
+    """Apply a result to the delivery and to the health of its destination. The caller saves both."""
+    match result:
+        case Delivered(remote_id=remote_id, remote_url=remote_url, existed=existed):
+            delivery.deliver(at, remote_id, remote_url, existed=existed)
+            _answered(state, at)
+            state.last_success_at = at
+            _mapping_works(delivery.route, at)
+        case Rejected(reason=reason, field=field, duplicate_of=duplicate_of):
+            delivery.reject(at, reason, field, duplicate_of)
+            _answered(state, at)
+            if field:
+                _blame_mapping(delivery, reason, field, at)
+        case RetryLater(reason=reason, uncertain=uncertain, delay=delay):
+            # At a destination that is sick already, a failed probe says nothing about this lead.
+            strike = state.state == state.State.WORKING
+            wait = timedelta(seconds=backoff.wait(delivery.strikes + strike, asked=delay))
+            _try_again(delivery, reason, at + wait, uncertain=uncertain, strike=strike)
+            _failed(state, reason, delay, at)
+        case Throttled(reason=reason, delay=delay):
+            delivery.wait(at, reason)
+            state.failures += 1
+            _slow(state, reason, delay, at)
+        case DestinationFault(reason=reason):
+            delivery.wait(at, reason)
+            _stop(state, reason, at)
+        case Unmappable():
+            delivery.hold(Delivery.Held.MAPPING_BROKEN, reason_of(result))
+        case Crashed():
+            delivery.hold(Delivery.Held.BUG, reason_of(result))
+        case Interrupted():
+            # Says nothing about the destination. At once, but counted: a lead that kills workers must end.
+            _try_again(delivery, reason_of(result), at, uncertain=True, strike=True)
+        case _:
+            assert_never(result)
+
+
+def _try_again(delivery: Delivery, reason: str, due_at: datetime, *, uncertain: bool, strike: bool) -> None:
+    delivery.strikes += strike
+    delivery.uncertain = delivery.uncertain or uncertain
+    if uncertain and not delivery.destination.spec.idempotent_by:
+        delivery.hold(Delivery.Held.UNCERTAIN, reason)
+    elif delivery.strikes >= backoff.MAX_STRIKES:
+        delivery.hold(Delivery.Held.GAVE_UP, reason)
+    else:
+        delivery.wait(due_at, reason)
+
+
+def _failed(state: DestinationState, reason: str, delay: float | None, at: datetime) -> None:
+    """Count a failure; enough of them in a row open the breaker."""
+    state.failures += 1
+    if state.failures >= backoff.BREAKER_AFTER:
+        _slow(state, reason, delay, at)
+
+
+def _answered(state: DestinationState, at: datetime) -> None:
+    """The CRM took a decision on a lead: it is up, and lets us in."""
+    state.failures = 0
+    if state.state != state.State.PAUSED:
+        state.become(state.State.WORKING, "", at)
+
+
+def _slow(state: DestinationState, reason: str, delay: float | None, at: datetime) -> None:
+    if state.state in {state.State.WORKING, state.State.SLOWED}:
+        seconds = delay if delay is not None else backoff.wait(state.failures)
+        state.become(state.State.SLOWED, reason, at, until=at + timedelta(seconds=seconds))
+
+
+def _stop(state: DestinationState, reason: str, at: datetime) -> None:
+    state.failures += 1
+    if state.state != state.State.PAUSED:
+        until = at + timedelta(seconds=backoff.ceiling(state.failures))
+        state.become(state.State.STOPPED, reason, at, until=until)
+
+
+# --- A refusal that names a field ----------------------------------------------------------------------------
+
+
+def _blame_mapping(delivery: Delivery, reason: str, field: str, at: datetime) -> None:
+    """Mark the route's mapping broken where a refused field is the mapping's fault, and hold that route only.
+
+    A field that the same version delivered just before is this lead's own fault; two refusals in a row are the
+    mapping's. So one lead with a bad value does not hold up the others, and a renamed field does.
+    """
+    mapping = delivery.route.live_mapping
+    mapped = {rule.target for rule in effective_rules(delivery.route) if rule.kind != "omit"}
+    if mapping is None or not mapped & {field, "*"} or _last_one_arrived(delivery, mapping):
+        return
+    mapping.broken, mapping.broken_field = reason, field
+    mapping.save(update_fields=["broken", "broken_field"])
+    same = Delivery.objects.filter(route=delivery.route)
+    for other in same.filter(state=Delivery.State.REJECTED, field=field).exclude(pk=delivery.pk):
+        other.hold(Delivery.Held.MAPPING_BROKEN, other.reason)
+        other.save()
+    same.filter(state=Delivery.State.WAITING).update(
+        state=Delivery.State.HELD, held_reason=Delivery.Held.MAPPING_BROKEN, reason=reason
+    )
+    delivery.hold(Delivery.Held.MAPPING_BROKEN, reason)
+
+
+def _last_one_arrived(delivery: Delivery, mapping: MappingVersion) -> bool:
+    before = Attempt.objects.filter(delivery__route=delivery.route, route_mapping=mapping).exclude(
+        delivery=delivery
+    )
+    last = before.filter(outcome__in=[Attempt.Outcome.DELIVERED, Attempt.Outcome.REJECTED]).order_by(
+        "-finished_at"
+    )
+    return last.values_list("outcome", flat=True).first() == Attempt.Outcome.DELIVERED
+
+
+def _mapping_works(route: Route, at: datetime) -> None:
+    """A lead got through: if the mapping stood as broken, it no longer is, and what it held goes out."""
+    mapping = route.live_mapping
+    if mapping is not None and mapping.broken:
+        mapping.broken = mapping.broken_field = ""
+        mapping.save(update_fields=["broken", "broken_field"])
+        release_broken(route, at)
+
+
+def release_broken(route: Route, at: datetime) -> int:
+    """Send what a broken mapping held, now that it is mended. Returns how many."""
+    held = Delivery.objects.filter(
+        route=route, state=Delivery.State.HELD, held_reason=Delivery.Held.MAPPING_BROKEN
+    )
+    return held.update(state=Delivery.State.WAITING, held_reason="", due_at=at)
+
+
+# --- At a person's word --------------------------------------------------------------------------------------
+
+RETRYABLE = (Delivery.State.WAITING, Delivery.State.REJECTED, Delivery.State.HELD)
+
+
+def retry(deliveries: Sequence[int], *, at: datetime) -> int:
+    """Try these now, with all their tries before them again. Leaves alone what is on its way or there."""
+    return Delivery.objects.filter(pk__in=deliveries, state__in=RETRYABLE).update(
+        state=Delivery.State.WAITING, held_reason="", due_at=at, strikes=0, settled_at=None
+    )
+
+
+def cancel(deliveries: Sequence[int], *, at: datetime) -> int:
+    """Never send these. Leaves alone what is on its way or there."""
+    return Delivery.objects.filter(pk__in=deliveries, state__in=RETRYABLE).update(
+        state=Delivery.State.CANCELLED, held_reason="", settled_at=at
+    )
+
+
+def pause(destination: Destination, user: Any, *, at: datetime, reason: str = "") -> None:
+    """Send nothing to this destination until a person resumes it."""
+    with transaction.atomic():
+        state = DestinationState.objects.select_for_update().get(pk=destination.pk)
+        state.become(state.State.PAUSED, reason, at)
+        state.paused_by = user
+        state.save()
+
+
+def resume(destination: Destination, *, at: datetime) -> None:
+    """Send again, at full speed."""
+    with transaction.atomic():
+        state = DestinationState.objects.select_for_update().get(pk=destination.pk)
+        state.become(state.State.WORKING, "", at)
+        state.paused_by, state.failures = None, 0
+        state.save()
+
+
+def check(destination: Destination, *, at: datetime) -> Check:
+    """Test a connection; creates nothing there. A stopped destination that passes is probed with the next lead."""
+    connector, _ = connect(destination)
+    try:
+        result = connector.check()
+    except Exception as error:
+        logger.exception("Testing %s: the connector raised", destination)
+        result = Check(ok=False, findings=(f"An error of this software: {error}",), outcome=None)
+    with transaction.atomic():
+        state = DestinationState.objects.select_for_update().get(pk=destination.pk)
+        state.checked_at, state.findings = at, list(result.findings)
+        if state.state == state.State.STOPPED:
+            if result.ok:
+                state.become(state.State.SLOWED, state.reason, at)
+            else:
+                _stop(state, " ".join(result.findings) or state.reason, at)
+        state.save()
+    return result
+
+
+# --- Drain ---------------------------------------------------------------------------------------------------
+
+
+def destinations_due(at: datetime) -> set[int]:
+    """Ids of destinations that have something due and may be sent to, or are stopped and due for a check."""
+    ready = DestinationState.objects.exclude(state=DestinationState.State.PAUSED).exclude(until__gt=at)
+    with_work = Exists(Delivery.objects.due(at).filter(destination_id=OuterRef("pk")).order_by())
+    return set(ready.filter(Q(state=DestinationState.State.STOPPED) | with_work).values_list("pk", flat=True))
+
+
+class Drain:
+    """Works on one destination while anything is due: claims, pushes concurrently, settles.
+
+    One thread talks to the database; the executor's threads only push. `wake()` from any thread makes it look
+    again while pushes are under way; `stop()` makes it claim nothing more and settle what is on its way.
+    """
+
+    def __init__(
+        self,
+        destination_id: int,
+        executor: Executor,
+        *,
+        slots: int,
+        worker: str = "",
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self.destination_id, self.executor, self.slots = destination_id, executor, slots
+        self.worker, self.clock = worker, clock
+        self._inbox: queue.SimpleQueue[tuple[Push, Result] | None] = queue.SimpleQueue()
+        self._under_way = 0
+        self._stopping = False
+
+    def wake(self) -> None:
+        self._inbox.put(None)
+
+    def stop(self) -> None:
+        self._stopping = True
+        self.wake()
+
+    def run(self) -> int:
+        """Returns how many pushes were settled."""
+        settled = 0
+        self._check_if_stopped()
+        while True:
+            self._start()
+            if not self._under_way:
+                return settled
+            settled += sum(self._settle(ready, result) for ready, result in self._finished())
+
+    def _check_if_stopped(self) -> None:
+        stopped = Destination.objects.filter(
+            pk=self.destination_id,
+            state__state=DestinationState.State.STOPPED,
+            state__until__lte=self.clock(),
+        ).first()
+        if stopped is not None and not self._stopping:
+            check(stopped, at=self.clock())
+
+    def _start(self) -> None:
+        """Claim and hand out as many pushes as there are slots."""
+        while not self._stopping and (free := self.slots - self._under_way) > 0:
+            claims = claim(self.destination_id, free, at=self.clock(), worker=self.worker)
+            if not claims:
+                return
+            for lease in claims:
+                ready = prepare(lease)
+                if isinstance(ready, Push):
+                    self.executor.submit(self._push, ready)
+                    self._under_way += 1
+                else:
+                    settle(lease, ready, at=self.clock())
+
+    def _push(self, ready: Push) -> None:
+        self._inbox.put((ready, push(ready)))
+
+    def _settle(self, ready: Push, result: Result) -> bool:
+        self._under_way -= 1
+        try:
+            settle(ready.claim, result, at=self.clock(), exchanges=ready.recorder.exchanges)
+        except DatabaseError:
+            # The lease runs out, and the idempotent path finds the record.
+            logger.exception("What became of sending %s could not be written down", ready.claim.delivery.pk)
+            return False
+        return True
+
+    def _finished(self) -> list[tuple[Push, Result]]:
+        """Wait for a push to end or a wake-up; returns every push that has ended by then."""
+        items = [self._inbox.get()]
+        while not self._inbox.empty():
+            items.append(self._inbox.get())
+        return [item for item in items if item is not None]

@@ -1,0 +1,191 @@
+"""The engine for one machine: one `deliver` process, woken by a datagram, with a sweep as the guarantee."""
+
+import errno
+import fcntl
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections, connection
+from django.utils import timezone
+
+from crm_sync import delivery, routing
+from crm_sync.models import Worker
+
+logger = logging.getLogger(__name__)
+
+SWEEP = 2.0  # seconds between looks at the database when nobody rings
+SLOTS = 50  # pushes at once in this process
+
+
+def socket_path() -> Path:
+    """Where the bell hangs."""
+    return settings.DATA_DIR / "bell.sock"
+
+
+_bell = threading.local()
+
+
+def ring() -> None:
+    """Wake the worker. Never blocks: a lost ring costs one sweep."""
+    sock = getattr(_bell, "socket", None)
+    if sock is None:
+        sock = _bell.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+    # No worker, or one that has been rung already and not come round yet: the sweep finds the lead.
+    with suppress(FileNotFoundError, ConnectionRefusedError, BlockingIOError):
+        sock.sendto(b"1", str(socket_path()))
+
+
+@contextmanager
+def only_worker() -> Iterator[bool]:
+    """Hold the lock of the one worker of this data directory; yields False if another process holds it.
+
+    The kernel lets go of it when its holder dies, however it dies.
+    """
+    with (settings.DATA_DIR / "deliver.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in {errno.EAGAIN, errno.EACCES}:
+                raise
+            yield False
+            return
+        yield True
+
+
+class Engine:
+    """Routes and drains until told to stop; each destination has a thread of its own."""
+
+    def __init__(self) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self._stopping = threading.Event()
+        self._next_sweep = 0.0
+        self._drainers: dict[int, _Drainer] = {}
+        self._executor = ThreadPoolExecutor(SLOTS, thread_name_prefix="push")
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` returns when what is on its way is settled. Callable from a signal handler."""
+        self._stopping.set()
+        ring()
+
+    def run(self) -> None:
+        """Work until stopped. The caller holds `only_worker()`, so every lease there is belongs to the dead."""
+        with _listening() as bell:
+            taken_back = delivery.expire_leases(at=delivery.now(), everything=True)
+            if taken_back:
+                logger.info("Took back %s sendings that the last worker left in mid-push", taken_back)
+            Worker.objects.update_or_create(
+                name=self.name, defaults={"started_at": timezone.now(), "seen_at": timezone.now()}
+            )
+            Worker.objects.exclude(name=self.name).delete()
+            while not self._stopping.is_set():
+                _wait_for(bell)
+                try:
+                    self._round()
+                except DatabaseError:
+                    logger.exception("The database does not answer; the next sweep tries again")
+                    close_old_connections()
+        for drainer in self._drainers.values():
+            drainer.stop()
+        for drainer in self._drainers.values():
+            drainer.join()
+        self._executor.shutdown()
+        Worker.objects.filter(name=self.name).delete()
+
+    def _round(self) -> None:
+        now = delivery.now()
+        wake = set(routing.route_everything(now))
+        if time.monotonic() >= self._next_sweep:
+            self._next_sweep = time.monotonic() + SWEEP
+            Worker.objects.filter(name=self.name).update(seen_at=timezone.now())
+            delivery.expire_leases(at=now)
+            wake |= delivery.destinations_due(now)
+        for destination_id in wake:
+            self._drainer(destination_id).wake()
+
+    def _drainer(self, destination_id: int) -> "_Drainer":
+        drainer = self._drainers.get(destination_id)
+        if drainer is None or not drainer.is_alive():
+            drainer = self._drainers[destination_id] = _Drainer(destination_id, self._executor, self.name)
+            drainer.start()
+        return drainer
+
+
+class _Drainer(threading.Thread):
+    """Drains one destination whenever it is woken."""
+
+    def __init__(self, destination_id: int, executor: ThreadPoolExecutor, worker: str) -> None:
+        super().__init__(name=f"drain-{destination_id}")
+        self._work = delivery.Drain(destination_id, executor, slots=SLOTS, worker=worker)
+        self._woken, self._ended = threading.Event(), False
+
+    def wake(self) -> None:
+        self._woken.set()
+        self._work.wake()
+
+    def stop(self) -> None:
+        self._ended = True
+        self._work.stop()
+        self._woken.set()
+
+    def run(self) -> None:
+        try:
+            while not self._ended:
+                self._woken.wait()
+                self._woken.clear()
+                try:
+                    self._work.run()
+                except DatabaseError:
+                    logger.exception("The database does not answer; the next sweep tries again")
+                    close_old_connections()
+        finally:
+            connection.close()
+
+
+@contextmanager
+def _listening() -> Iterator[socket.socket]:
+    path = socket_path()
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+        before = os.umask(0o177)  # created 0600: only this user rings
+        try:
+            bell.bind(str(path))
+        finally:
+            os.umask(before)
+        try:
+            yield bell
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _wait_for(bell: socket.socket) -> None:
+    """Wait for a ring or for the time of a sweep; many rings count as one."""
+    bell.settimeout(SWEEP)
+    with suppress(TimeoutError, BlockingIOError):
+        bell.recv(1)
+        bell.setblocking(False)
+        while True:
+            bell.recv(1)
+
+
+def drain_once() -> int:
+    """Route and push what is due, and return how many pushes were settled. For `deliver --drain` and for tests."""
+    settled = 0
+    with ThreadPoolExecutor(SLOTS, thread_name_prefix="push") as executor:
+        while True:
+            now = delivery.now()
+            routing.route_everything(now)
+            delivery.expire_leases(at=now)
+            due = delivery.destinations_due(now)
+            if not due:
+                return settled
+            for destination_id in due:
+                settled += delivery.Drain(destination_id, executor, slots=SLOTS).run()

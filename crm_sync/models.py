@@ -1,0 +1,560 @@
+"""Where leads go: destinations and their state, routes, versioned mappings, deliveries and their attempts."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from crm_sync import connectors
+from crm_sync.mapping import KINDS, TRANSFORMS, Rule, compose, suggested_rules
+from crm_sync.spec import Spec
+from leads.models import Lead, Offer
+from leads.vault import EncryptedJSONField
+
+# --- Destinations --------------------------------------------------------------------------------------------
+
+
+class Destination(models.Model):
+    """One CRM account: connector, settings, secrets, limits."""
+
+    name = models.CharField(max_length=100, unique=True)
+    connector = models.CharField("kind of CRM", max_length=40)
+    settings = models.JSONField(default=dict, blank=True)
+    secrets = EncryptedJSONField(default=dict, blank=True, editable=False)
+    max_in_flight = models.PositiveSmallIntegerField(
+        "pushes at once",
+        default=10,
+        help_text="How many leads may be on their way to this CRM at the same time.",
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = "CRM connection"
+        permissions = [
+            ("test_destination", "Can test a CRM connection"),
+            ("pause_destination", "Can pause and resume a CRM connection"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        DestinationState.objects.get_or_create(destination=self)
+
+    def clean(self) -> None:
+        try:
+            spec = self.spec
+        except connectors.UnknownConnector as error:
+            raise ValidationError({"connector": str(error)}) from error
+        if self.max_in_flight < 1:
+            raise ValidationError({"max_in_flight": "At least 1."})
+        self.connector = spec.slug
+
+    @property
+    def spec(self) -> Spec:
+        """What the connector declares. Raises connectors.UnknownConnector."""
+        return connectors.get(self.connector).spec
+
+    @property
+    def is_demo(self) -> bool:
+        return self.connector == "demo"
+
+    def all_settings(self) -> dict[str, str]:
+        """Settings and secrets together, as the connector takes them."""
+        return {**self.settings, **self.secrets}
+
+    def store_settings(self, values: Mapping[str, str]) -> None:
+        """Part settings from secrets, as the spec declares them. The caller saves."""
+        secret = self.spec.secret_names
+        self.settings = {name: value for name, value in values.items() if name not in secret}
+        self.secrets = {name: value for name, value in values.items() if name in secret and value}
+
+    @property
+    def live_mapping(self) -> "MappingVersion | None":
+        """The published default rules; None: the connector's suggested mapping applies."""
+        return self.mappings.published().first()
+
+    def default_rules(self) -> tuple[Rule, ...]:
+        """The rules that every route to here starts from."""
+        live = self.live_mapping
+        return live.as_rules() if live else suggested_rules(self.spec)
+
+
+class DestinationState(models.Model):
+    """The health of a destination: a row of its own, written by workers, and the lock under which slots are counted."""
+
+    class State(models.TextChoices):
+        WORKING = "working", "Working"
+        SLOWED = "slowed", "Slowed"
+        PAUSED = "paused", "Paused"
+        STOPPED = "stopped", "Stopped"
+
+    destination = models.OneToOneField(
+        Destination, models.CASCADE, primary_key=True, related_name="state", editable=False
+    )
+    state = models.CharField(max_length=8, choices=State.choices, default=State.WORKING)
+    reason = models.TextField(blank=True)
+    since = models.DateTimeField(default=timezone.now)
+    until = models.DateTimeField(null=True, help_text="Slowed: next try. Stopped: next check.")
+    failures = models.PositiveIntegerField(default=0, help_text="Failures in a row; opens the breaker.")
+    paused_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    last_success_at = models.DateTimeField(null=True)
+    checked_at = models.DateTimeField(null=True)
+    findings = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return self.get_state_display()
+
+    def become(self, state: str, reason: str, now: datetime, *, until: datetime | None = None) -> None:
+        """Move to a state; `since` is kept while it stays the same. The caller saves."""
+        if state != self.state:
+            self.state, self.since = state, now
+        self.reason, self.until = reason, until
+
+
+# --- Routes and mappings -------------------------------------------------------------------------------------
+
+
+class Route(models.Model):
+    """Offer -> destination, with its conditions."""
+
+    offer = models.ForeignKey(Offer, models.CASCADE, related_name="routes")
+    destination = models.ForeignKey(
+        Destination, models.CASCADE, related_name="routes", verbose_name="CRM connection"
+    )
+    enabled = models.BooleanField(default=True)
+    only_actions = models.JSONField(
+        default=list, blank=True, help_text="Action codes, such as INS or PLT. Empty: every action."
+    )
+    needs_approval = models.BooleanField(default=False, help_text="Hold each lead until a person lets it go.")
+    send_from = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text='Set by "from now on": earlier leads are not offered again.',
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["offer", "id"]
+        constraints = [
+            # Also what makes a delivery's key one per lead and destination.
+            models.UniqueConstraint(
+                fields=["offer", "destination"],
+                name="route_once",
+                violation_error_message="This offer sends to that CRM connection already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.offer} → {self.destination}"
+
+    def takes(self, lead: Lead) -> bool:
+        """Whether the conditions of this route hold for a lead."""
+        return not self.only_actions or lead.action.casefold() in {
+            code.casefold() for code in self.only_actions
+        }
+
+    @property
+    def live_mapping(self) -> "MappingVersion | None":
+        """The published rules; None: nothing was published yet, and leads wait."""
+        return self.mappings.published().first()
+
+    @property
+    def draft(self) -> "MappingVersion | None":
+        return self.mappings.filter(state=MappingVersion.State.DRAFT).first()
+
+    def waiting_leads(self) -> models.QuerySet[Lead]:
+        """Leads that this route would have sent, had it been published when they were routed."""
+        leads = Lead.objects.filter(offer=self.offer).exclude(routed_at=None).exclude(deliveries__route=self)
+        if self.send_from:
+            leads = leads.filter(received_at__gte=self.send_from)
+        if not self.offer.send_test_leads:
+            leads = leads.filter(is_test=False)
+        if self.only_actions:
+            chosen = Q()
+            for code in self.only_actions:
+                chosen |= Q(action__iexact=code)
+            leads = leads.filter(chosen)
+        return leads
+
+
+class MappingVersionQuerySet(models.QuerySet["MappingVersion"]):
+    def published(self) -> "MappingVersionQuerySet":
+        """Published versions, the live one first."""
+        return self.filter(state=MappingVersion.State.PUBLISHED).order_by("-number")
+
+
+class MappingVersion(models.Model):
+    """The rules of a route, or the default rules of a destination; a draft, then published and never changed again."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        PUBLISHED = "published", "Published"
+
+    route = models.ForeignKey(Route, models.CASCADE, null=True, related_name="mappings")
+    destination = models.ForeignKey(Destination, models.CASCADE, null=True, related_name="mappings")
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
+    note = models.CharField(max_length=200, blank=True)
+    broken = models.TextField(blank=True, help_text="Why the CRM refuses this mapping; empty while it works.")
+    broken_field = models.CharField(max_length=200, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    published_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    published_at = models.DateTimeField(null=True)
+
+    objects = MappingVersionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-number"]
+        permissions = [("publish_mappingversion", "Can publish a field mapping")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(route=None, destination__isnull=False) | Q(route__isnull=False, destination=None),
+                name="mapping_has_one_owner",
+            ),
+            models.UniqueConstraint(fields=["route", "number"], name="route_mapping_number"),
+            models.UniqueConstraint(fields=["destination", "number"], name="destination_mapping_number"),
+            models.UniqueConstraint(fields=["route"], condition=Q(state="draft"), name="route_one_draft"),
+            models.UniqueConstraint(
+                fields=["destination"], condition=Q(state="draft"), name="destination_one_draft"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"v{self.number}"
+
+    def as_rules(self) -> tuple[Rule, ...]:
+        """The rules as the pure core takes them, in order."""
+        return tuple(row.as_rule() for row in self.rules.all())
+
+    @transaction.atomic
+    def replace_rules(self, rules: Iterable[Rule]) -> None:
+        """Make these the rules of this draft."""
+        self.rules.all().delete()
+        FieldRule.objects.bulk_create(
+            FieldRule.from_rule(rule, version=self, position=position)
+            for position, rule in enumerate(rules, 1)
+        )
+
+
+class FieldRule(models.Model):
+    """One row of a field mapping: which target gets what."""
+
+    version = models.ForeignKey(MappingVersion, models.CASCADE, related_name="rules")
+    position = models.PositiveIntegerField()
+    target = models.CharField("CRM field", max_length=200)
+    kind = models.CharField(
+        "how",
+        max_length=10,
+        default="field",
+        choices=[
+            ("field", "Lead field"),
+            ("constant", "Fixed value"),
+            ("template", "Text with fields"),
+            ("lookup", "Value list"),
+            ("omit", "Leave out"),
+        ],
+    )
+    source = models.CharField("lead field", max_length=200, blank=True)
+    value = models.TextField("fixed value", blank=True)
+    template = models.TextField("text", blank=True)
+    table = models.JSONField("value list", default=dict, blank=True)
+    transform = models.CharField(
+        max_length=20, blank=True, choices=[(slug, transform.label) for slug, transform in TRANSFORMS.items()]
+    )
+    fallback = models.TextField("if empty", blank=True)
+    when = models.JSONField("only when", default=dict, blank=True)
+    keep_empty = models.BooleanField("send when empty", default=False)
+
+    class Meta:
+        ordering = ["position", "id"]
+        verbose_name = "row"
+
+    def __str__(self) -> str:
+        return self.target
+
+    def as_rule(self) -> Rule:
+        return Rule(
+            target=self.target,
+            kind=self.kind,
+            source=self.source,
+            value=self.value,
+            template=self.template,
+            table=self.table,
+            transform=self.transform,
+            fallback=self.fallback,
+            when={name: tuple(values) for name, values in self.when.items()},
+            keep_empty=self.keep_empty,
+        )
+
+    @classmethod
+    def from_rule(cls, rule: Rule, *, version: MappingVersion, position: int) -> "FieldRule":
+        return cls(
+            version=version,
+            position=position,
+            target=rule.target,
+            kind=rule.kind,
+            source=rule.source,
+            value=rule.value,
+            template=rule.template,
+            table=dict(rule.table),
+            transform=rule.transform,
+            fallback=rule.fallback,
+            when={name: list(values) for name, values in rule.when.items()},
+            keep_empty=rule.keep_empty,
+        )
+
+
+if tuple(kind for kind, _ in FieldRule._meta.get_field("kind").choices or ()) != KINDS:
+    raise AssertionError("FieldRule.kind must offer exactly the kinds of crm_sync.mapping")
+
+
+def effective_rules(route: Route) -> tuple[Rule, ...]:
+    """The route's published rules over the destination's default rules, as a push uses them."""
+    live = route.live_mapping
+    return compose(live.as_rules() if live else (), route.destination.default_rules())
+
+
+# --- Deliveries ----------------------------------------------------------------------------------------------
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def due(self, now: datetime) -> "DeliveryQuerySet":
+        """Waiting deliveries whose time has come, oldest first."""
+        return self.filter(state=Delivery.State.WAITING, due_at__lte=now).order_by("due_at", "id")
+
+    def in_flight(self, now: datetime) -> "DeliveryQuerySet":
+        """Deliveries under a live lease: the only count of what is on its way."""
+        return self.filter(state=Delivery.State.LEASED, lease_expires_at__gt=now)
+
+    def lost(self, now: datetime) -> "DeliveryQuerySet":
+        """Deliveries whose worker let its lease run out."""
+        return self.filter(state=Delivery.State.LEASED, lease_expires_at__lte=now)
+
+    def owed(self) -> "DeliveryQuerySet":
+        """Deliveries that have yet to arrive."""
+        return self.filter(state__in=[Delivery.State.WAITING, Delivery.State.LEASED, Delivery.State.HELD])
+
+
+class Delivery(models.Model):
+    """One lead on its way along one route: the durable truth of what is still owed."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        LEASED = "leased", "Being sent"
+        DELIVERED = "delivered", "Delivered"
+        REJECTED = "rejected", "Rejected"
+        HELD = "held", "Held"
+        CANCELLED = "cancelled", "Cancelled"
+
+    class Held(models.TextChoices):
+        DNC = "dnc", "Do not contact"
+        APPROVAL = "approval", "Waits for approval"
+        MAPPING_BROKEN = "mapping_broken", "The field mapping is broken"
+        UNCERTAIN = "uncertain", "May have arrived already"
+        GAVE_UP = "gave_up", "Given up after about three days of tries"
+        BUG = "bug", "An error of this software"
+
+    lead = models.ForeignKey(Lead, models.CASCADE, related_name="deliveries")
+    route = models.ForeignKey(Route, models.CASCADE, related_name="deliveries")
+    destination = models.ForeignKey(Destination, models.CASCADE, related_name="deliveries")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    held_reason = models.CharField(max_length=20, choices=Held.choices, blank=True)
+    due_at = models.DateTimeField(default=timezone.now)
+    tries = models.PositiveIntegerField(default=0)
+    strikes = models.PositiveIntegerField(
+        default=0, help_text="Tries that count towards giving up; those at a sick destination do not."
+    )
+    uncertain = models.BooleanField(default=False, help_text="An earlier try may have written the record.")
+    reason = models.TextField(blank=True, help_text="What the last try said.")
+    field = models.CharField(max_length=200, blank=True, help_text="The CRM field that was refused.")
+    duplicate_of = models.CharField(max_length=200, blank=True)
+    remote_id = models.CharField(max_length=200, blank=True)
+    remote_url = models.TextField(blank=True)
+    existed = models.BooleanField(default=False)
+    lease_token = models.UUIDField(null=True)
+    lease_expires_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    settled_at = models.DateTimeField(null=True)
+
+    objects = DeliveryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        verbose_name = "sending"
+        permissions = [
+            ("retry_delivery", "Can retry a sending"),
+            ("cancel_delivery", "Can cancel a sending"),
+            ("send_waiting_delivery", "Can send leads that wait for a route"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["lead", "route"], name="delivery_once"),
+            models.CheckConstraint(
+                condition=Q(state="held") & ~Q(held_reason="") | ~Q(state="held") & Q(held_reason=""),
+                name="delivery_held_has_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="leased", lease_token__isnull=False)
+                | ~Q(state="leased") & Q(lease_token=None),
+                name="delivery_leased_has_token",
+            ),
+        ]
+        indexes = [
+            # Only what is still to do: claims stay cheap however many leads were ever delivered.
+            models.Index(
+                fields=["destination", "due_at", "id"], condition=Q(state="waiting"), name="delivery_due"
+            ),
+            models.Index(
+                fields=["destination", "lease_expires_at"],
+                condition=Q(state="leased"),
+                name="delivery_leased",
+            ),
+            models.Index(fields=["state", "-created_at"], name="delivery_by_state"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.lead} → {self.destination}"
+
+    @property
+    def key(self) -> str:
+        """The idempotency key of every try: a UUID made from the lead's and the destination's ids."""
+        return str(uuid.uuid5(self.lead_id, f"destination {self.destination_id}"))
+
+    # Transitions. Each changes the object; the caller saves, in the transaction that justified it.
+
+    def wait(self, due_at: datetime, reason: str = "") -> None:
+        self._leave(self.State.WAITING, reason)
+        self.due_at = due_at
+
+    def deliver(self, now: datetime, remote_id: str, remote_url: str, *, existed: bool) -> None:
+        self._leave(self.State.DELIVERED, "")
+        self.remote_id, self.remote_url, self.existed = remote_id[:200], remote_url, existed
+        self.settled_at = now
+        self.uncertain, self.field, self.duplicate_of = False, "", ""
+
+    def reject(self, now: datetime, reason: str, field: str, duplicate_of: str) -> None:
+        self._leave(self.State.REJECTED, reason)
+        self.field, self.duplicate_of, self.settled_at = field[:200], duplicate_of[:200], now
+
+    def hold(self, why: str, reason: str = "") -> None:
+        self._leave(self.State.HELD, reason)
+        self.held_reason = why
+
+    def cancel(self, now: datetime, reason: str = "") -> None:
+        self._leave(self.State.CANCELLED, reason)
+        self.settled_at = now
+
+    def _leave(self, state: str, reason: str) -> None:
+        self.state, self.reason = state, reason
+        self.held_reason, self.lease_token, self.lease_expires_at, self.settled_at = "", None, None, None
+
+
+class Attempt(models.Model):
+    """One try of a delivery. Evidence: written with the claim, completed once, never edited."""
+
+    class Outcome(models.TextChoices):
+        DELIVERED = "delivered", "Delivered"
+        REJECTED = "rejected", "Rejected"
+        RETRY_LATER = "retry_later", "To be tried again"
+        THROTTLED = "throttled", "CRM asked to slow down"
+        DESTINATION_FAULT = "destination_fault", "CRM connection at fault"
+        MAPPING_BROKEN = "mapping_broken", "Field mapping broken"
+        LOST = "lost", "Interrupted: may have arrived"
+        BUG = "bug", "An error of this software"
+
+    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    token = models.UUIDField(unique=True)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=20, choices=Outcome.choices, blank=True)
+    reason = models.TextField(blank=True)
+    field = models.CharField(max_length=200, blank=True)
+    uncertain = models.BooleanField(default=False)
+    exchanges = models.JSONField(default=list, help_text="Masked requests and responses, in order.")
+    route_mapping = models.ForeignKey(MappingVersion, models.SET_NULL, null=True, related_name="+")
+    default_mapping = models.ForeignKey(MappingVersion, models.SET_NULL, null=True, related_name="+")
+    worker = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        ordering = ["number"]
+        verbose_name = "try"
+        verbose_name_plural = "tries"
+        constraints = [models.UniqueConstraint(fields=["delivery", "number"], name="attempt_number")]
+
+    def __str__(self) -> str:
+        return f"Try {self.number}"
+
+    @property
+    def duration_ms(self) -> int | None:
+        """Milliseconds from claim to settlement; None while the try is under way."""
+        return (
+            round((self.finished_at - self.started_at).total_seconds() * 1000) if self.finished_at else None
+        )
+
+
+class Worker(models.Model):
+    """A `deliver` process that reports being alive: without one the admin warns on every page."""
+
+    name = models.CharField(max_length=100, unique=True)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+# --- The demo CRM --------------------------------------------------------------------------------------------
+
+
+class DemoSwitch(models.Model):
+    """How the CRM inside this app behaves: one row, changed by whoever tries things out."""
+
+    class Mode(models.TextChoices):
+        WORKING = "working", "Works"
+        THROTTLED = "throttled", "Throttled: 429, asks to wait"
+        DOWN = "down", "Down: 503"
+        REFUSING_FIELD = "refusing_field", "Refuses a field: 422"
+        WRONG_CREDENTIALS = "wrong_credentials", "Refuses our credentials: 401"
+        SLOW = "slow", "Slow: answers after 5 seconds"
+        ANSWER_LOST = "answer_lost", "Answer lost: writes, then drops the connection"
+
+    mode = models.CharField("behaviour", max_length=20, choices=Mode.choices, default=Mode.WORKING)
+    field = models.CharField("field to refuse", max_length=100, blank=True, default="job_title")
+
+    def __str__(self) -> str:
+        return self.get_mode_display()
+
+    @classmethod
+    def current(cls) -> "DemoSwitch":
+        return cls.objects.get_or_create(pk=1)[0]
+
+
+class DemoRecord(models.Model):
+    """A record in the CRM inside this app."""
+
+    key = models.CharField(max_length=64, unique=True)
+    record = models.JSONField()
+    times_received = models.PositiveIntegerField("times received", default=1)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        verbose_name = "demo CRM record"
+        permissions = [
+            ("remove_demo", "Can remove all demo data"),
+            ("switch_demo", "Can switch the demo CRM's behaviour"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.record.get("topic") or self.key)

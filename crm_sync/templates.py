@@ -1,0 +1,349 @@
+"""Pure: the restricted Liquid of template rules.
+
+What is left of Liquid is output, conditions and a few filters on text. Nothing repeats, so that the work of a
+template is bounded by its length, and text cannot grow beyond a limit on its way. Liquid's own limits
+are not relied on: they are off by default, and none of them sees a filter.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from functools import lru_cache
+from io import StringIO
+from types import MappingProxyType
+from typing import NamedTuple
+
+import liquid
+from liquid.ast import Node
+from liquid.builtin import comment_tag, content, if_tag, illegal, output, unless_tag
+from liquid.builtin.expressions import (
+    BooleanExpression,
+    Filter,
+    FilteredExpression,
+    KeywordArgument,
+    Literal,
+    Path,
+)
+from liquid.builtin.expressions.logical import LogicalAndExpression, LogicalOrExpression
+from liquid.builtin.expressions.primitive import RangeLiteral
+from liquid.exceptions import LiquidError
+from liquid.expression import Expression
+from liquid.token import TOKEN_TAG, Token
+
+from crm_sync.transforms import TRANSFORMS, as_text, is_lead_value, nearest, unknown_lead_value
+
+# All in characters.
+SOURCE_LIMIT = 2_000
+VALUE_LIMIT = 50_000  # of a lead value that is read, and of what a filter makes of it
+OUTPUT_LIMIT = 10_000
+
+# Conditions are evaluated recursively: this keeps them well off the end of Python's stack.
+EXPRESSION_DEPTH_LIMIT = 50
+
+_TAGS = frozenset(("if", "elsif", "else", "endif", "unless", "endunless", "comment", "endcomment", "raw"))
+_DATE_FORMAT = re.compile(r"(?:[^%]|%[aAbBdHIjmMpSyY%])*")
+
+
+class TemplateError(ValueError):
+    """Why a template is refused or cannot be rendered; `line` and `column` count from 1, None: nowhere special."""
+
+    def __init__(self, message: str, line: int | None = None, column: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+
+
+# The filters. Each takes the text, the values of the lead, and its arguments as text.
+
+
+def _default(text: str, values: Mapping[str, object], other: str) -> str:
+    return text or other
+
+
+def _append(text: str, values: Mapping[str, object], more: str) -> str:
+    return text + more
+
+
+def _prepend(text: str, values: Mapping[str, object], more: str) -> str:
+    return more + text
+
+
+def _replace(text: str, values: Mapping[str, object], old: str, new: str) -> str:
+    if not old:
+        return text
+    # Counted first: one replacement can ask for a gigabyte.
+    _refuse_growth(len(text) + text.count(old) * (len(new) - len(old)))
+    return text.replace(old, new)
+
+
+def _remove(text: str, values: Mapping[str, object], unwanted: str) -> str:
+    return text.replace(unwanted, "")
+
+
+def _truncate(text: str, values: Mapping[str, object], length: str = "50", ending: str = "...") -> str:
+    # Unlike Liquid's, the result never exceeds the length: it is that of a field of the CRM.
+    if not length.isdecimal() or len(length) > 6:
+        raise TemplateError("truncate needs the number of characters to keep: truncate: 80.")
+    limit = int(length)
+    return text if len(text) <= limit else (text[: max(limit - len(ending), 0)] + ending)[:limit]
+
+
+def _date(text: str, values: Mapping[str, object], form: str) -> str:
+    if not _DATE_FORMAT.fullmatch(form):
+        raise TemplateError("date knows %Y %y %m %d %H %I %M %S %p %j %a %A %b %B and %%, like %d.%m.%Y.")
+    try:
+        return datetime.fromisoformat(text.strip()).strftime(form)
+    except ValueError:
+        return text
+
+
+class _Filter(NamedTuple):
+    apply: Callable[..., str]
+    help: str
+
+
+_FILTERS = {
+    "upcase": _Filter(TRANSFORMS["upper"].apply, "In capitals: {{ company | upcase }}"),
+    "downcase": _Filter(TRANSFORMS["lower"].apply, "In small letters: {{ email | downcase }}"),
+    "capitalize": _Filter(
+        lambda text, values: text.capitalize(),
+        "First letter large, all others small: {{ action_label | capitalize }}",
+    ),
+    "strip": _Filter(TRANSFORMS["trim"].apply, "Without spaces around it: {{ company | strip }}"),
+    "default": _Filter(_default, 'Another text where there is none: {{ company | default: "unknown" }}'),
+    "append": _Filter(_append, 'With text after it: {{ offer_id | append: "-lead" }}'),
+    "prepend": _Filter(_prepend, 'With text before it: {{ offer_id | prepend: "offer-" }}'),
+    "replace": _Filter(_replace, 'With one text in place of another: {{ phone | replace: "-", " " }}'),
+    "remove": _Filter(_remove, 'Without a text: {{ phone | remove: "-" }}'),
+    "truncate": _Filter(_truncate, "At most that many characters: {{ description | truncate: 80 }}"),
+    "date": _Filter(_date, 'A date, written your way: {{ received_at | date: "%d.%m.%Y" }}'),
+    "first_word": _Filter(TRANSFORMS["first_word"].apply, "The first word: {{ full_name | first_word }}"),
+    "digits": _Filter(TRANSFORMS["digits"].apply, "Digits only: {{ phone | digits }}"),
+    "e164": _Filter(TRANSFORMS["e164"].apply, "A phone number as +14255550100: {{ phone | e164 }}"),
+    "country_name": _Filter(
+        TRANSFORMS["country_name"].apply, "A country by its name: {{ country_code | country_name }}"
+    ),
+}
+FILTERS: Mapping[str, str] = MappingProxyType({name: filter_.help for name, filter_ in _FILTERS.items()})
+
+
+def check(source: str) -> None:
+    """Refuse a template that is too long, does not parse, or uses what there is not.
+
+    Raises TemplateError, with the place in the source where there is one.
+    """
+    _compile(source)
+
+
+def render(source: str, values: Mapping[str, object]) -> str:
+    """The template's text, at most OUTPUT_LIMIT characters, for the values of one lead by their flat names.
+
+    A lead value that this lead does not have is empty. Raises TemplateError for a template that `check`
+    refuses, and where text grows too long.
+    """
+    template = _compile(source)
+    buffer = _Output()
+    try:
+        template.render_with_context(_Context(template, globals=values), buffer)
+    except LiquidError as error:
+        raise _refusal(error, source) from error
+    return buffer.getvalue()
+
+
+class _Context(liquid.RenderContext):
+    """Reads lead values, and nothing else: no clock (`now`), no `.size` or `.first` of a value."""
+
+    def get(self, path: list[object], *, token: Token | None, default: object = None) -> object:
+        name = ".".join(str(segment) for segment in path)
+        value = self.globals.get(name)
+        if isinstance(value, bool):
+            return value
+        text = as_text(value)
+        if len(text) > VALUE_LIMIT:
+            raise TemplateError(
+                f"“{name}” of this lead is longer than {VALUE_LIMIT:,} characters, too long for a template."
+            )
+        return text
+
+
+class _Output(StringIO):
+    """Takes OUTPUT_LIMIT characters."""
+
+    def write(self, text: str) -> int:
+        if self.tell() + len(text) > OUTPUT_LIMIT:
+            raise TemplateError(
+                f"The text grows longer than {OUTPUT_LIMIT:,} characters. Shorten a long value with truncate."
+            )
+        return super().write(text)
+
+
+class _IfTag(if_tag.IfTag):
+    # Liquid's own mode drops whatever stands behind a second `else`, silently.
+    mode = liquid.Mode.STRICT
+
+
+class _UnlessTag(unless_tag.UnlessTag):
+    mode = liquid.Mode.STRICT
+
+
+class _Environment(liquid.Environment):
+    """Without `for` and `tablerow`, and without `case`, whose `when a, a` renders its block twice: nested, 2,000
+    characters would run for years.
+    """
+
+    block_nesting_limit = 20
+    # A block of one space, as between two names, is meant.
+    suppress_blank_control_flow_blocks = False
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        for tag in (
+            content.Literal,
+            output.Output,
+            illegal.Illegal,
+            comment_tag.CommentTag,
+            _IfTag,
+            _UnlessTag,
+        ):
+            self.add_tag(tag)
+        for name, filter_ in _FILTERS.items():
+            self.add_filter(name, _liquid_filter(filter_.apply))
+
+
+def _liquid_filter(apply: Callable[..., str]) -> Callable[..., str]:
+    """The filter as Liquid calls it: on any value, with the context, and within the limit."""
+
+    @liquid.filter.with_context
+    def filter_(value: object, *arguments: object, context: liquid.RenderContext) -> str:
+        text = apply(as_text(value), context.globals, *map(as_text, arguments))
+        _refuse_growth(len(text))
+        return text
+
+    return filter_
+
+
+def _refuse_growth(length: int) -> None:
+    if length > VALUE_LIMIT:
+        raise TemplateError(f"A filter makes this text longer than {VALUE_LIMIT:,} characters.")
+
+
+_environment = _Environment()
+
+
+@lru_cache(maxsize=1_000)
+def _compile(source: str) -> liquid.BoundTemplate:
+    """The parsed template, once it has passed every check."""
+    if len(source) > SOURCE_LIMIT:
+        raise TemplateError(
+            f"A template has at most {SOURCE_LIMIT:,} characters; this one has {len(source):,}."
+        )
+    try:
+        _check_tags(source)
+        template = _environment.from_string(source)
+        for expression in _expressions(template.nodes, _Context(template)):
+            _check_expression(expression, source)
+            _take_empty_for_false(expression)
+    except LiquidError as error:
+        raise _refusal(error, source) from error
+    return template
+
+
+def _check_tags(source: str) -> None:
+    for token in _environment.tokenizer()(source):
+        if token.kind == TOKEN_TAG and token.value not in _TAGS:
+            raise _error(
+                f"“{token.value}” cannot be used here: a template has if, elsif, else, unless, comment and raw.",
+                source,
+                token,
+            )
+
+
+def _expressions(nodes: Iterable[Node], context: liquid.RenderContext) -> Iterator[Expression]:
+    for node in nodes:
+        for expression in node.expressions():
+            yield from _with_inner(expression)
+        yield from _expressions(node.children(context, include_partials=False), context)
+
+
+def _with_inner(expression: Expression, depth: int = 0) -> Iterator[Expression]:
+    if depth > EXPRESSION_DEPTH_LIMIT:
+        raise TemplateError("This condition has too many parts; make it simpler.")
+    yield expression
+    for child in expression.children():
+        yield from _with_inner(child, depth + 1)
+
+
+def _check_expression(expression: Expression, source: str) -> None:
+    if isinstance(expression, Path):
+        _check_name(expression, source)
+    elif isinstance(expression, FilteredExpression):
+        for filter_ in expression.filters or ():
+            _check_filter(filter_, source)
+    elif isinstance(expression, RangeLiteral):
+        # `(1..100000000) contains "x"` counts all the way.
+        raise _error("A range like (1..5) cannot be used here.", source, expression.token)
+
+
+def _check_name(path: Path, source: str) -> None:
+    if any(isinstance(segment, Path) for segment in path.path):
+        message = 'Put the key in quotes: campaign["utm_source"].'
+        raise _error(message, source, path.token)
+    name = ".".join(str(segment) for segment in path.path)
+    if not is_lead_value(name):
+        raise _error(unknown_lead_value(name), source, path.token)
+
+
+def _check_filter(used: Filter, source: str) -> None:
+    """Try the filter with the arguments that are known already, so that a wrong one is told before any lead comes."""
+    filter_ = _FILTERS.get(used.name)
+    if filter_ is None:
+        message = f"There is no filter “{used.name}”{nearest(used.name, FILTERS)}"
+        raise _error(message, source, used.token)
+    arguments = [as_text(arg.value.value) if isinstance(arg.value, Literal) else "1" for arg in used.args]
+    named = {arg.name: "" for arg in used.args if isinstance(arg, KeywordArgument)}
+    try:
+        filter_.apply("2026-11-22T10:00:00Z", {}, *arguments, **named)
+    except TypeError:
+        message = f"{used.name} is written otherwise. {filter_.help}"
+        raise _error(message, source, used.token) from None
+    except TemplateError as error:
+        raise _error(error.message, source, used.token) from None
+
+
+class _IsFilled(Expression):
+    """A value as a condition: it holds where the value is not empty. Liquid alone takes "" for true."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Expression) -> None:
+        super().__init__(value.token)
+        self.value = value
+
+    def evaluate(self, context: liquid.RenderContext) -> bool:
+        return self.value.evaluate(context) not in ("", False)
+
+    def children(self) -> list[Expression]:
+        return [self.value]
+
+
+def _take_empty_for_false(expression: Expression) -> None:
+    if isinstance(expression, BooleanExpression):
+        expression.expression = _as_condition(expression.expression)
+    elif isinstance(expression, LogicalAndExpression | LogicalOrExpression):
+        expression.left = _as_condition(expression.left)
+        expression.right = _as_condition(expression.right)
+
+
+def _as_condition(operand: Expression) -> Expression:
+    return _IsFilled(operand) if isinstance(operand, Path) else operand
+
+
+def _refusal(error: LiquidError, source: str) -> TemplateError:
+    return _error(f"This cannot be read as Liquid: {error.message}.", source, error.token)
+
+
+def _error(message: str, source: str, token: Token | None) -> TemplateError:
+    if token is None or token.start_index < 0:
+        return TemplateError(message)
+    before = source[: token.start_index]
+    return TemplateError(message, before.count("\n") + 1, len(before) - before.rfind("\n"))

@@ -1,0 +1,33 @@
+"""Whose word about the caller's address is believed."""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any
+
+
+@lru_cache(maxsize=8)
+def _networks(trusted: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(item, strict=False) for item in trusted)
+
+
+def is_trusted(address: str, trusted: Iterable[str]) -> bool:
+    """Whether an address is that of one of our own proxies (addresses or networks of TRUSTED_PROXIES)."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in _networks(tuple(trusted)))
+
+
+def client_address(meta: Mapping[str, Any], trusted: Iterable[str]) -> str:
+    """The address that sent a request: the last one in X-Forwarded-For that is not a proxy of ours.
+
+    Only our own proxies are asked: anybody can write that header.
+    """
+    trusted = tuple(trusted)
+    address = str(meta.get("REMOTE_ADDR", ""))
+    forwarded = [part.strip() for part in str(meta.get("HTTP_X_FORWARDED_FOR", "")).split(",")]
+    while forwarded and is_trusted(address, trusted):
+        address = forwarded.pop() or address
+    return address

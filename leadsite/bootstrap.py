@@ -1,0 +1,79 @@
+"""From nothing to a site that runs: database, static files, first account, demo."""
+
+import secrets
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import IO, Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import OutputWrapper
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from crm_sync import demo_data
+from leads.models import Offer
+
+ADMIN = "admin"
+ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # without what is read wrong: 0 and O, 1 and I
+
+
+def prepare(out: OutputWrapper | IO[str]) -> str:
+    """Bring database and static files up to date; on an empty database also make the first account and the demo.
+
+    Returns the first account's password where it was made just now, else "".
+    """
+    if pending_migrations():
+        if copy := copy_database():
+            out.write(f"Database copied to {copy} before it is changed.\n")
+        call_command("migrate", interactive=False, verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
+    User = get_user_model()
+    if User.objects.exists():
+        return ""
+    password = new_password()
+    User.objects.create_superuser(ADMIN, password=password)
+    if not Offer.objects.exists():
+        demo_data.seed(timezone.now())
+    return password
+
+
+def pending_migrations() -> bool:
+    """Whether the database is behind the code."""
+    executor = MigrationExecutor(connection)
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+def copy_database() -> Path | None:
+    """Copy an SQLite file that holds anything; None where there is nothing to copy."""
+    if connection.vendor != "sqlite" or not connection.introspection.table_names():
+        return None
+    source = Path(str(connection.settings_dict["NAME"]))
+    copy = source.with_name(f"{source.name}.{timezone.now():%Y%m%d-%H%M%S}.bak")
+    # SQLite's own backup: a plain copy of the file would miss what is still in the write-ahead log.
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(copy)) as new:
+        old.backup(new)
+    copy.chmod(0o600)
+    return copy
+
+
+def new_password() -> str:
+    """Four groups of four, easy to read from one screen and type on another; 80 bits."""
+    return "-".join("".join(secrets.choice(ALPHABET) for _ in range(4)) for _ in range(4))
+
+
+def reset_password() -> str:
+    """Give the first account a new password; makes the account where it is gone."""
+    User = get_user_model()
+    user: Any = User.objects.filter(username=ADMIN).first()
+    password = new_password()
+    if user is None:
+        User.objects.create_superuser(ADMIN, password=password)
+    else:
+        user.set_password(password)
+        user.is_active = user.is_staff = user.is_superuser = True
+        user.save()
+    return password

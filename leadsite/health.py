@@ -1,0 +1,22 @@
+"""What load balancers and monitors ask. Reveals no personal data."""
+
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+
+
+def livez(request: HttpRequest) -> JsonResponse:
+    """200 while this process answers at all."""
+    return JsonResponse({"status": "alive"})
+
+
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 while leads can be stored: the database answers and has the tables of this version; else 503."""
+    try:
+        executor = MigrationExecutor(connection)
+        behind = bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    except DatabaseError:
+        return JsonResponse({"status": "not ready", "reason": "The database does not answer."}, status=503)
+    if behind:
+        return JsonResponse({"status": "not ready", "reason": "The database is not migrated."}, status=503)
+    return JsonResponse({"status": "ready"})

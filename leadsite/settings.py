@@ -1,0 +1,204 @@
+"""Settings, all from the environment and `.env` (see `.env.example`, where each is explained)."""
+
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from cryptography.fernet import Fernet
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from leadsite import envfile
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = "0.1.0"
+
+env = environ.Env()
+if envfile.path().is_file():
+    env.read_env(envfile.path())  # does not overwrite: the process environment wins
+
+
+def text(name: str, default: str = "") -> str:
+    """The setting of that name; an empty line in `.env` means the default."""
+    return env.str(name, default="").strip() or default
+
+
+def flag(name: str) -> bool:
+    """A setting that is `true` or `false` and nothing else; a typing error must not switch a guard off."""
+    value = text(name, "false").lower()
+    if value not in {"true", "false"}:
+        raise ImproperlyConfigured(f"{name} must be true or false, not {value!r}.")
+    return value == "true"
+
+
+def number(name: str, default: int) -> int:
+    """A setting that is a whole number above zero."""
+    value = text(name, str(default))
+    if not value.isdigit() or int(value) == 0:
+        raise ImproperlyConfigured(f"{name} must be a whole number above zero, not {value!r}.")
+    return int(value)
+
+
+DEBUG = flag("DEBUG")
+
+# --- Secrets -------------------------------------------------------------------------------------------------
+
+SECRET_KEY = text("SECRET_KEY")
+if len(SECRET_KEY) < 40 or SECRET_KEY.startswith("django-insecure-"):
+    raise ImproperlyConfigured(
+        "SECRET_KEY is missing or too short (40 characters at least). `make run` writes one into .env."
+    )
+FIELD_ENCRYPTION_KEYS = [key.strip() for key in text("FIELD_ENCRYPTION_KEYS").split(",") if key.strip()]
+if not FIELD_ENCRYPTION_KEYS:
+    raise ImproperlyConfigured("FIELD_ENCRYPTION_KEYS is missing. `make run` writes one into .env.")
+for position, key in enumerate(FIELD_ENCRYPTION_KEYS, 1):
+    try:
+        Fernet(key)
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"FIELD_ENCRYPTION_KEYS: key {position} is not a Fernet key (32 bytes, URL-safe base64)."
+        ) from error
+
+# --- Address -------------------------------------------------------------------------------------------------
+
+HOST = text("HOST", "127.0.0.1")
+PORT = number("PORT", 8000)
+PUBLIC_URL = text("PUBLIC_URL", f"http://{'127.0.0.1' if HOST == '0.0.0.0' else HOST}:{PORT}").rstrip("/")  # noqa: S104
+_public = urlsplit(PUBLIC_URL)
+if _public.scheme not in {"http", "https"} or not _public.hostname or _public.path:
+    raise ImproperlyConfigured(
+        f"PUBLIC_URL must be an address such as https://leads.example.com, not {PUBLIC_URL!r}."
+    )
+LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = sorted({_public.hostname, *LOOPBACK_HOSTS})
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+_https = _public.scheme == "https"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+TRUSTED_PROXIES = [item.strip() for item in text("TRUSTED_PROXIES").split(",") if item.strip()]
+
+# --- Data ----------------------------------------------------------------------------------------------------
+
+DATA_DIR = Path(text("DATA_DIR", str(BASE_DIR / "data")))
+DATA_DIR.mkdir(parents=True, exist_ok=True)
+DATABASES = {"default": env.db_url_config(text("DATABASE_URL", f"sqlite:///{DATA_DIR / 'leads.sqlite3'}"))}
+ON_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
+DATABASES["default"]["CONN_MAX_AGE"] = None
+if ON_SQLITE:
+    DATABASES["default"]["OPTIONS"] = {
+        # FULL: with NORMAL the last commits can be lost at a power cut, and we have answered 201 by then.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+        # IMMEDIATE: a transaction that starts by reading and then writes must not fail with "database is locked".
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+    }
+else:
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Intake and delivery -------------------------------------------------------------------------------------
+
+MAX_BODY_BYTES = number("MAX_BODY_BYTES", 256 * 1024)
+INTAKE_RATE = number("INTAKE_RATE", 50)
+ALLOW_PRIVATE_DESTINATIONS = flag("ALLOW_PRIVATE_DESTINATIONS")
+DELIVERY_ENGINE = text("DELIVERY_ENGINE", "embedded")
+if DELIVERY_ENGINE != "embedded":
+    raise ImproperlyConfigured(f"DELIVERY_ENGINE must be embedded, not {DELIVERY_ENGINE!r}.")
+
+# --- Django --------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "leadsite.apps.AdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "leads",
+    "crm_sync",
+    "leadsite.apps.LeadsiteConfig",
+]
+MIDDLEWARE = [
+    # First: nothing below may stand between a lead and the disk.
+    "leadsite.middleware.intake_first",
+    "leadsite.middleware.trusted_proxy",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "leadsite.urls"
+WSGI_APPLICATION = "leadsite.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LANGUAGE_CODE = "en"
+USE_TZ = True
+TIME_ZONE = text("TIME_ZONE", "UTC")
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "leadsite" / "assets"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_NAME = "leadsite_session"
+EMAIL_URL = text("EMAIL_URL", "consolemail://")
+vars().update(env.email_url_config(EMAIL_URL))
+DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", "leads@localhost")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"mask": {"()": "leads.vault.MaskEndpointKeys"}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "stream": sys.stderr,
+            "formatter": "line",
+            "filters": ["mask"],
+        }
+    },
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        "django": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "leads": {"level": "INFO"},
+        "crm_sync": {"level": "INFO"},
+        "leadsite": {"level": "INFO"},
+    },
+}

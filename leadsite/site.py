@@ -1,0 +1,93 @@
+"""The admin site: its menu, its home page, and what every page shows."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path, reverse
+
+from leads.ports import Notice, ports
+from leadsite import home, settings_page
+
+# Section, and its pages in order: "app.Model", or the name of a page of this site with its label.
+MENU: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Inbox", ("leads.lead", "leads.submission")),
+    ("Sending", ("crm_sync.delivery", "crm_sync.destination")),
+    ("Set-up", ("leads.offer", "auth.user", "auth.group", "page.settings")),
+    ("Try out", ("crm_sync.demorecord",)),
+)
+PAGES = {"page.settings": ("Settings", "admin:settings", settings_page.may_view)}
+
+
+class LeadSite(AdminSite):
+    site_header = "Marketplace leads"
+    site_title = "Marketplace leads"
+    index_title = "Home"
+    index_template = "admin/home.html"
+    enable_nav_sidebar = True
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        return [
+            path("settings/", self.admin_view(settings_page.view), name="settings"),
+            *super().get_urls(),
+        ]
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
+        """The menu. Sections stand where Django has apps; what the user may not see is not in it."""
+        models = {
+            f"{app}.{model['object_name'].lower()}": model
+            for app, content in self._build_app_dict(request, app_label).items()
+            for model in content["models"]
+        }
+        sections = ((title, [self._entry(request, name, models) for name in names]) for title, names in MENU)
+        return [
+            {
+                "name": title,
+                "app_label": "",
+                "app_url": reverse("admin:index"),
+                "has_module_perms": True,
+                "models": found,
+            }
+            for title, entries in sections
+            if (found := [entry for entry in entries if entry])
+        ]
+
+    def _entry(self, request: HttpRequest, name: str, models: dict[str, Any]) -> dict[str, Any] | None:
+        if name not in PAGES:
+            return models.get(name)
+        label, url, may_view = PAGES[name]
+        if not may_view(request):
+            return None
+        return {
+            "name": label,
+            "object_name": label,
+            "admin_url": reverse(url),
+            "add_url": None,
+            "perms": {"view": True},
+            "view_only": True,
+        }
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        signed_in = self.has_permission(request)
+        return super().each_context(request) | {
+            "version": settings.VERSION,
+            "public_url": settings.PUBLIC_URL,
+            "alarms": [notice for notice in notices(request) if notice.everywhere] if signed_in else [],
+        }
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        return super().index(request, {**home.context(request), **(extra_context or {})})
+
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> HttpResponse:
+        """There are no apps on screen: what was an app's page leads home."""
+        from django.shortcuts import redirect
+
+        return redirect("admin:index")
+
+
+def notices(request: HttpRequest) -> Iterable[Notice]:
+    """What needs attention, as every part of the site reports it."""
+    return [notice for source in ports.notices for notice in source(request)]
