@@ -150,10 +150,8 @@ def expire_leases(*, at: datetime, everything: bool = False) -> int:
     `everything`: also those that have not run out yet, for the one worker that knows itself to be alone.
     """
     lost = Delivery.objects.filter(state=Delivery.State.LEASED) if everything else Delivery.objects.lost(at)
-    count = 0
-    for token in lost.values_list("lease_token", flat=True):
-        count += _settle(token, Interrupted(), [], at)
-    return count
+    tokens = list(lost.values_list("lease_token", flat=True))
+    return sum(_settle(token, Interrupted(), [], at) for token in tokens if token)
 
 
 # --- Push ----------------------------------------------------------------------------------------------------

@@ -241,7 +241,7 @@ class _GuardedBackend(httpcore2.SyncBackend):
         def ask() -> None:
             try:
                 found.put(self._resolver(host, port, type=socket.SOCK_STREAM))
-            except Exception as error:  # raised again in the thread that waits
+            except Exception as error:  # also a name that the IDNA codec inside getaddrinfo refuses
                 found.put(error)
 
         threading.Thread(target=ask, name="resolve", daemon=True).start()
@@ -249,11 +249,8 @@ class _GuardedBackend(httpcore2.SyncBackend):
             answer = found.get(timeout=wait)
         except queue.Empty:
             raise httpcore2.ConnectTimeout(f"DNS gave no answer for {host}") from None
-        # ValueError: a name that the IDNA codec inside getaddrinfo refuses.
-        if isinstance(answer, OSError | ValueError):
-            raise httpcore2.ConnectError(f"{host} was not found in DNS ({answer})") from answer
         if isinstance(answer, Exception):
-            raise answer
+            raise httpcore2.ConnectError(f"{host} was not found in DNS ({answer})") from answer
         return list(dict.fromkeys(sockaddr[0] for *_, sockaddr in answer))
 
 
@@ -566,11 +563,17 @@ def _own_errors() -> Iterator[None]:
     except (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol):
         raise Refused(_UNSPEAKABLE) from None
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-        raise Unreachable(f"No connection could be made. {error}".strip()) from error
+        raise Unreachable(_because("No connection could be made", error)) from error
     except httpx2.TimeoutException as error:
         raise TooSlow("The answer was not complete within the time allowed.", sent=True) from error
     except httpx2.RequestError as error:
-        raise Broken(f"The connection broke before the answer was complete. {error}", sent=True) from error
+        raise Broken(
+            _because("The connection broke before the answer was complete", error), sent=True
+        ) from error
+
+
+def _because(sentence: str, error: Exception) -> str:
+    return f"{sentence}: {error}".rstrip(": .") + "."
 
 
 class Pool:

@@ -1,9 +1,10 @@
 """Pure: the rules of a field mapping and the values of a lead -> the CRM's record, or what is wrong."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from types import MappingProxyType
+from typing import Any
 
 from crm_sync import templates
 from crm_sync.spec import Spec, TargetField
@@ -60,7 +61,7 @@ class RuleError(ValueError):
     """What is wrong with a rule, in a sentence, and where: "mapping[2].transform"."""
 
     def __init__(self, path: str, message: str) -> None:
-        super().__init__(f"{path}: {message}")
+        super().__init__(f"{path}: {message}" if path else message)
         self.path = path
         self.message = message
 
@@ -69,9 +70,10 @@ class RuleError(ValueError):
 class Rule:
     """How one field of the CRM's record is filled.
 
-    `transform` is put on the lead value of a `field`, before the table of a `lookup`, and on the text of
-    a `template`. `fallback` stands in for an empty result, which is left out otherwise unless `keep_empty`. Every
-    condition of `when` must hold: the lead value of that name is one of the texts, in capitals or not.
+    `transform` is put on the lead value of a `field`, on that of a `lookup` before its table, and on the
+    text of a `template`. `fallback` stands in for an empty result, which is otherwise left out unless
+    `keep_empty`. Every condition of `when` must hold: the lead value of that name is one of the texts, in
+    capitals or not.
     """
 
     target: str
@@ -92,13 +94,10 @@ class Rule:
         Raises RuleError for what cannot be a rule at all; `check` finds what is wrong with one.
         """
         if not isinstance(data, Mapping):
-            raise RuleError(
-                path, 'A rule is an object, like {"target": "Email", "kind": "field", "source": "email"}.'
-            )
-        known = [member.name for member in fields(cls)]
+            raise RuleError(path, 'A rule is an object, {"target": "X", "kind": "omit"} at the least.')
         for key in data:
-            if key not in known:
-                raise RuleError(_below(path, str(key)), f"A rule has no “{key}”{nearest(str(key), known)}")
+            if key not in _READERS:
+                raise RuleError(_below(path, str(key)), f"A rule has no “{key}”{nearest(str(key), _READERS)}")
         for key in ("target", "kind"):
             if key not in data:
                 raise RuleError(_below(path, key), f"The rule has no “{key}”; add it.")
@@ -153,28 +152,38 @@ def _read_texts(value: object, path: str) -> tuple[str, ...]:
     return tuple(_read_text(text, f"{path}[{index}]") for index, text in enumerate(value))
 
 
-_READERS: Mapping[str, Callable[[object, str], object]] = MappingProxyType(
-    {"table": _read_table, "when": _read_when, "keep_empty": _read_flag}
-    | dict.fromkeys(("target", "kind", "source", "value", "template", "transform", "fallback"), _read_text)
+_READERS: Mapping[str, Callable[[object, str], Any]] = MappingProxyType(
+    {
+        "target": _read_text,
+        "kind": _read_text,
+        "source": _read_text,
+        "value": _read_text,
+        "template": _read_text,
+        "table": _read_table,
+        "transform": _read_text,
+        "fallback": _read_text,
+        "when": _read_when,
+        "keep_empty": _read_flag,
+    }
 )
 
 
 # Checks, when a mapping is saved.
 
 
-def check(rules: Sequence[Rule], targets: Sequence[TargetField], any_field: bool) -> list[RuleError]:
+def check(rules: Sequence[Rule], fields: Sequence[TargetField], any_field: bool) -> list[RuleError]:
     """What is wrong with these rules of one mapping, under paths like "mapping[2].transform"."""
     return [
         RuleError(f"mapping[{index}].{problem.path}", problem.message)
         for index, rule in enumerate(rules)
-        for problem in problems(rule, targets, any_field)
+        for problem in problems(rule, fields, any_field)
     ]
 
 
-def problems(rule: Rule, targets: Sequence[TargetField], any_field: bool) -> list[RuleError]:
+def problems(rule: Rule, fields: Sequence[TargetField], any_field: bool) -> list[RuleError]:
     """What is wrong with one rule, each under the key of the rule that must change.
 
-    `targets` are the fields of the CRM; `any_field`: it takes others too.
+    `fields` are those of the CRM; `any_field`: it takes others too.
     """
     if rule.kind not in KINDS:
         return [RuleError("kind", f"There is no kind of rule “{rule.kind}”{nearest(rule.kind, KINDS)}")]
@@ -184,20 +193,20 @@ def problems(rule: Rule, targets: Sequence[TargetField], any_field: bool) -> lis
     if EVERYTHING in (rule.target, rule.source):
         return [*_wrong_everything(rule, any_field), *_wrong_conditions(rule)]
     return [
-        *_wrong_target(rule, targets, any_field),
+        *_wrong_target(rule, fields, any_field),
         *_wrong_settings(rule),
         *_wrong_source(rule),
         *_wrong_transform(rule),
         *_wrong_template(rule),
         *_wrong_table(rule),
         *_wrong_conditions(rule),
-        *_unfit_texts(rule, targets),
+        *_unfit_texts(rule, fields),
     ]
 
 
-def unmapped_required(rules: Sequence[Rule], targets: Sequence[TargetField]) -> list[TargetField]:
+def unmapped_required(rules: Sequence[Rule], fields: Sequence[TargetField]) -> list[TargetField]:
     """The required fields of the CRM that none of these rules ever sets."""
-    return [target for target in targets if target.required and not _may_set(rules, target.name)]
+    return [target for target in fields if target.required and not _may_set(rules, target.name)]
 
 
 def _may_set(rules: Sequence[Rule], name: str) -> bool:
@@ -213,12 +222,11 @@ def _too_long(rule: Rule) -> Iterator[RuleError]:
     for key in ("target", "source", "value", "transform", "fallback"):
         if len(getattr(rule, key)) > TEXT_LIMIT:
             yield RuleError(key, f"This has more than {TEXT_LIMIT:,} characters; shorten it.")
-    texts_of = {
-        "table": (len(rule.table), chain(rule.table, rule.table.values())),
-        "when": (max(map(len, (rule.when, *rule.when.values()))), chain(rule.when, *rule.when.values())),
-    }
-    for key, (rows, texts) in texts_of.items():
-        if rows > LIST_LIMIT:
+    for key, entries, texts in (
+        ("table", len(rule.table), chain(rule.table, rule.table.values())),
+        ("when", max(map(len, (rule.when, *rule.when.values()))), chain(rule.when, *rule.when.values())),
+    ):
+        if entries > LIST_LIMIT:
             yield RuleError(key, f"This has more than {LIST_LIMIT:,} entries; take some out.")
         if any(len(text) > TEXT_LIMIT for text in texts):
             yield RuleError(key, f"A text in here has more than {TEXT_LIMIT:,} characters; shorten it.")
@@ -235,8 +243,8 @@ def _wrong_everything(rule: Rule, any_field: bool) -> Iterator[RuleError]:
         yield RuleError("target", "This CRM takes only the fields it lists; name one instead of “*”.")
 
 
-def _wrong_target(rule: Rule, targets: Sequence[TargetField], any_field: bool) -> Iterator[RuleError]:
-    names = [target.name for target in targets]
+def _wrong_target(rule: Rule, fields: Sequence[TargetField], any_field: bool) -> Iterator[RuleError]:
+    names = [target.name for target in fields]
     if not rule.target:
         yield RuleError("target", "Name the field of the CRM that this rule fills.")
     elif not any_field and rule.target not in names:
@@ -287,14 +295,12 @@ def _wrong_conditions(rule: Rule) -> Iterator[RuleError]:
         if not is_lead_value(name):
             yield RuleError(f"when.{name}", unknown_lead_value(name))
         elif not texts:
-            yield RuleError(
-                f"when.{name}", "List the values for which this rule holds, or take the condition out."
-            )
+            yield RuleError(f"when.{name}", "List the values for which the rule holds, or take this out.")
 
 
-def _unfit_texts(rule: Rule, targets: Sequence[TargetField]) -> Iterator[RuleError]:
+def _unfit_texts(rule: Rule, fields: Sequence[TargetField]) -> Iterator[RuleError]:
     """What the rule itself says but the field of the CRM cannot hold."""
-    target = next((target for target in targets if target.name == rule.target), None)
+    target = next((target for target in fields if target.name == rule.target), None)
     if target is None:
         return
     texts = [("value", rule.value), ("fallback", rule.fallback)]
@@ -302,10 +308,8 @@ def _unfit_texts(rule: Rule, targets: Sequence[TargetField]) -> Iterator[RuleErr
     choices = [value for value, _label in target.choices]
     for path, text in texts:
         if target.max_length and len(text) > target.max_length:
-            yield RuleError(
-                path,
-                f"“{target.label}” holds {target.max_length:,} characters, this has {len(text):,}; shorten it.",
-            )
+            limit = f"“{target.label}” holds {target.max_length:,} characters"
+            yield RuleError(path, f"{limit}, this has {len(text):,}; shorten it.")
         elif text and target.type == "choice" and choices and text not in choices:
             yield RuleError(path, f"“{target.label}” has no choice “{text}”{nearest(text, choices)}")
 
@@ -355,16 +359,16 @@ def suggested_rules(spec: Spec) -> tuple[Rule, ...]:
 def apply(rules: Sequence[Rule], values: Mapping[str, object]) -> Applied:
     """The record for a lead's values by their flat names ("email", "campaign.utm_source").
 
-    The first rule of a target whose condition holds decides it. Targets keep the order in which the rules first
-    name them; the values that "*" adds follow, under names that no rule has decided. Never raises: a rule
-    that fails leaves its target out and says so in `problems`.
+    The first rule of a target whose condition holds decides it. Targets keep the order in which the rules
+    first name them; the values that "*" adds follow, under names that no rule has decided. Never raises:
+    a rule that fails leaves its target out and says so in `problems`.
     """
+    used = _deciding(rules, values)
+    everything = used.pop(EVERYTHING, None)
     record: dict[str, object] = {}
     failed: list[RowProblem] = []
-    used: dict[str, int] = {}
-    for target, index in _deciding(rules, values).items():
+    for target, index in used.items():
         rule = rules[index]
-        used[target] = index
         try:
             result = _result(rule, values)
         except (RuleError, TemplateError) as error:
@@ -372,12 +376,11 @@ def apply(rules: Sequence[Rule], values: Mapping[str, object]) -> Applied:
             continue
         if result != "" or (rule.keep_empty and rule.kind != "omit"):
             record[target] = result
-    everything = used.pop(EVERYTHING, None)
     if everything is not None:
-        for name, value in values.items():
-            if name not in used and value not in ("", None):
-                used[name] = everything
-                record[name] = _as_sent(value)
+        added = {name: _as_sent(value) for name, value in values.items() if name not in used}
+        added = {name: value for name, value in added.items() if value != ""}
+        record |= added
+        used |= dict.fromkeys(added, everything)
     return Applied(record, tuple(failed), used)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from crm_sync.mapping import Rule
 from crm_sync.models import Delivery, Destination, MappingVersion, Route
@@ -30,7 +30,7 @@ def publish(version: MappingVersion, now: datetime, user: Any = None, note: str 
     version.state = MappingVersion.State.PUBLISHED
     version.published_at, version.published_by, version.note = now, user, note
     version.save()
-    routes = [version.route] if version.route else list(version.destination.routes.all())
+    routes = Route.objects.filter(Q(pk=version.route_id) | Q(destination=version.destination_id))
     MappingVersion.objects.filter(route__in=routes).exclude(broken="").update(broken="", broken_field="")
     return Delivery.objects.filter(
         route__in=routes, state=Delivery.State.HELD, held_reason=Delivery.Held.MAPPING_BROKEN

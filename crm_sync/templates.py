@@ -45,7 +45,7 @@ _DATE_FORMAT = re.compile(r"(?:[^%]|%[aAbBdHIjmMpSyY%])*")
 
 
 class TemplateError(ValueError):
-    """Why a template is refused or cannot be rendered; `line` and `column` count from 1, None: nowhere special."""
+    """Why a template is refused or cannot be rendered. `line` and `column` count from 1; None: no place."""
 
     def __init__(self, message: str, line: int | None = None, column: int | None = None) -> None:
         super().__init__(message)
@@ -188,9 +188,7 @@ class _UnlessTag(unless_tag.UnlessTag):
 
 
 class _Environment(liquid.Environment):
-    """Without `for` and `tablerow`, and without `case`, whose `when a, a` renders its block twice: nested, 2,000
-    characters would run for years.
-    """
+    """Only what runs once. Not `case`: its `when a, a` renders a block twice; nested, it runs for years."""
 
     block_nesting_limit = 20
     # A block of one space, as between two names, is meant.
@@ -234,9 +232,7 @@ _environment = _Environment()
 def _compile(source: str) -> liquid.BoundTemplate:
     """The parsed template, once it has passed every check."""
     if len(source) > SOURCE_LIMIT:
-        raise TemplateError(
-            f"A template has at most {SOURCE_LIMIT:,} characters; this one has {len(source):,}."
-        )
+        raise TemplateError(f"This has {len(source):,} characters; shorten it to at most {SOURCE_LIMIT:,}.")
     try:
         _check_tags(source)
         template = _environment.from_string(source)
@@ -252,7 +248,7 @@ def _check_tags(source: str) -> None:
     for token in _environment.tokenizer()(source):
         if token.kind == TOKEN_TAG and token.value not in _TAGS:
             raise _error(
-                f"“{token.value}” cannot be used here: a template has if, elsif, else, unless, comment and raw.",
+                f"“{token.value}” cannot be used here, only if, elsif, else, unless, comment and raw.",
                 source,
                 token,
             )
@@ -294,7 +290,7 @@ def _check_name(path: Path, source: str) -> None:
 
 
 def _check_filter(used: Filter, source: str) -> None:
-    """Try the filter with the arguments that are known already, so that a wrong one is told before any lead comes."""
+    """Try the filter with those arguments that are known already: a wrong one is told before a lead comes."""
     filter_ = _FILTERS.get(used.name)
     if filter_ is None:
         message = f"There is no filter “{used.name}”{nearest(used.name, FILTERS)}"

@@ -1,6 +1,7 @@
 """Pure: the values of a lead that a mapping may name, and the transforms that it may put one through."""
 
 import difflib
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -58,18 +59,20 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"; did you mean “{close[0]}”?"
-    if len(known) > 25:
+    if not 0 < len(known) <= 25:  # nobody reads a longer list
         return "."
     return f". Choose one of: {', '.join(known)}."
 
 
 def as_text(value: object) -> str:
-    """A lead value as text: "true" or "false" for a flag, "" for None."""
+    """A lead value as text: "true" or "false" for a flag, "" for None, JSON for what has parts."""
     if isinstance(value, str):
         return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)
+    if value is None:
+        return ""
+    if isinstance(value, bool | list | dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
 
 
 class Transform(NamedTuple):

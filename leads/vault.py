@@ -4,7 +4,7 @@ import json
 import logging
 import re
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -59,6 +59,12 @@ class SealedDict(dict[str, str]):
         return repr(dict.fromkeys(self, MASK))
 
 
+if TYPE_CHECKING:
+    _JSONText = models.TextField[dict[str, str], dict[str, str]]
+else:
+    _JSONText = models.TextField
+
+
 class EncryptedTextField(models.TextField):
     """Text that only ever reaches the database encrypted. Cannot be searched: keep a digest beside it."""
 
@@ -69,7 +75,7 @@ class EncryptedTextField(models.TextField):
         return SealedText(unseal(value)) if value else SealedText()
 
 
-class EncryptedJSONField(models.TextField):
+class EncryptedJSONField(_JSONText):
     """A dict of secrets by name, encrypted as one JSON text."""
 
     def get_prep_value(self, value: Any) -> Any:

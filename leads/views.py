@@ -25,11 +25,11 @@ BURST_SECONDS = (
 )
 
 
-class BodyTooLarge(Exception):
+class BodyTooLargeError(Exception):
     """The body is over MAX_BODY_BYTES."""
 
 
-class LengthRequired(Exception):
+class LengthRequiredError(Exception):
     """The body has no announced end, and this server cannot tell where it is."""
 
 
@@ -58,11 +58,11 @@ class EndpointView(APIView):
         http_request = request._request
         try:
             received = _read(http_request)
-        except BodyTooLarge:
+        except BodyTooLargeError:
             return _problem(
                 413, "Body too large", f"A lead may have {settings.MAX_BODY_BYTES} bytes at most."
             )
-        except LengthRequired:
+        except LengthRequiredError:
             return _problem(411, "Length required", "Send the body with a Content-Length.")
         try:
             return _on_a_live_connection(lambda: _take(key, received))
@@ -88,15 +88,15 @@ def _read(request: HttpRequest) -> intake.Received:
     limit = settings.MAX_BODY_BYTES
     announced = int(length) if (length := meta.get("CONTENT_LENGTH") or "").isdecimal() else None
     if announced is not None and announced > limit:
-        raise BodyTooLarge
+        raise BodyTooLargeError
     if announced is None and "HTTP_TRANSFER_ENCODING" in meta and not meta.get("wsgi.input_terminated"):
-        raise LengthRequired
+        raise LengthRequiredError
     if announced is not None:
         body = meta["wsgi.input"].read(announced)
     else:
         body = meta["wsgi.input"].read(limit + 1) if meta.get("wsgi.input_terminated") else b""
     if len(body) > limit:
-        raise BodyTooLarge
+        raise BodyTooLargeError
     return intake.Received(
         body=body,
         content_type=meta.get("CONTENT_TYPE", ""),

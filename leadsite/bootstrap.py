@@ -4,9 +4,8 @@ import secrets
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import OutputWrapper
@@ -31,11 +30,11 @@ def prepare(out: OutputWrapper | IO[str]) -> str:
             out.write(f"Database copied to {copy} before it is changed.\n")
         call_command("migrate", interactive=False, verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
-    User = get_user_model()
-    if User.objects.exists():
+    users = get_user_model()._default_manager
+    if users.exists():
         return ""
     password = new_password()
-    User.objects.create_superuser(ADMIN, password=password)
+    users.create_superuser(ADMIN, password=password)
     if not Offer.objects.exists():
         demo_data.seed(timezone.now())
     return password
@@ -67,13 +66,13 @@ def new_password() -> str:
 
 def reset_password() -> str:
     """Give the first account a new password; makes the account where it is gone."""
-    User = get_user_model()
-    user: Any = User.objects.filter(username=ADMIN).first()
+    users = get_user_model()._default_manager
     password = new_password()
+    user = users.filter(username=ADMIN).first()
     if user is None:
-        User.objects.create_superuser(ADMIN, password=password)
-    else:
-        user.set_password(password)
-        user.is_active = user.is_staff = user.is_superuser = True
-        user.save()
+        users.create_superuser(ADMIN, password=password)
+        return password
+    user.set_password(password)
+    user.is_active = user.is_staff = user.is_superuser = True
+    user.save()
     return password

@@ -33,7 +33,6 @@ def trusted_proxy(get_response: GetResponse) -> GetResponse:
             scheme = request.META.get("HTTP_X_FORWARDED_PROTO", "").split(",")[0].strip()
             if scheme in {"http", "https"}:
                 request.META["wsgi.url_scheme"] = scheme
-                request._get_scheme = lambda: scheme  # type: ignore[method-assign]
         return get_response(request)
 
     return middleware

@@ -55,7 +55,7 @@ def lines() -> list[Line]:
         Line("SECRET_KEY", MASK, "Signs sessions and forms."),
         Line(
             "FIELD_ENCRYPTION_KEYS",
-            f"{len(settings.FIELD_ENCRYPTION_KEYS)} × {MASK}",
+            f"{len(settings.FIELD_ENCRYPTION_KEYS)} x {MASK}",
             "Encrypt keys and credentials.",
         ),
     ]

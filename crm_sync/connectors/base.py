@@ -169,7 +169,8 @@ def retry_after(value: str, now: datetime) -> float | None:
 
     `value` is a number of seconds or an HTTP date, which is compared with `now`.
     """
-    if re.fullmatch(r"\d+(\.\d+)?", value.strip(), re.ASCII):
+    value = value.strip()
+    if re.fullmatch(r"\d+(\.\d+)?", value, re.ASCII):
         seconds = float(value)
     else:
         try:

@@ -3,10 +3,11 @@
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-import leads.models
-import leads.vault
 from django.conf import settings
 from django.db import migrations, models
+
+import leads.models
+import leads.vault
 
 
 class Migration(migrations.Migration):

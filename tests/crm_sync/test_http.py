@@ -245,6 +245,20 @@ def test_the_certificate_is_checked_for_the_name_though_an_address_is_dialled(
     assert len(server.requests) == 1
 
 
+def test_https_at_a_server_without_tls_sent_nothing(pool: MakePool) -> None:
+    def answer_in_plain(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1024)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as server:
+        server.submit(answer_in_plain, listener)
+        with pytest.raises(Unreachable) as failure:
+            pool().client().request("POST", f"https://127.0.0.1:{listener.getsockname()[1]}/", content="{}")
+    assert not failure.value.sent
+
+
 # --- Nothing was sent, or perhaps something -------------------------------------------------------
 
 
@@ -483,7 +497,7 @@ def test_an_exchange_is_kept_as_it_was() -> None:
 def test_an_exchange_without_an_answer_says_why() -> None:
     exchange = recorded({"content": "{}"}, httpx2.ReadError("connection reset"))
     assert exchange.status is None
-    assert exchange.error == "The connection broke before the answer was complete. connection reset"
+    assert exchange.error == "The connection broke before the answer was complete: connection reset."
     assert exchange.request_body == "{}"
 
 

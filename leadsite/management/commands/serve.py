@@ -26,10 +26,15 @@ class Command(BaseCommand):
                 f"or choose another: PORT={settings.PORT + 1} make run"
             )
         password = bootstrap.prepare(self.stdout) if options["bootstrap"] else ""
+
+        def announce() -> None:
+            self.stdout.write(announcement(password))
+            self.stdout.flush()  # into a pipe or a file too, where Python would keep it until the end
+
         host = "127.0.0.1" if settings.HOST == "0.0.0.0" else settings.HOST  # noqa: S104
         supervisor.run(
             f"http://{host}:{settings.PORT}/readyz",
-            on_ready=lambda: self.stdout.write(announcement(password)),
+            on_ready=announce,
         )
 
 
