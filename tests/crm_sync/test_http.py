@@ -359,6 +359,16 @@ def test_a_server_that_sends_one_byte_at_a_time_is_cut_at_the_deadline(
     assert 0.15 < time.monotonic() - started < 1.5
 
 
+def test_a_silence_ends_at_the_deadline_before_the_read_time_out(
+    pool: MakePool, far_side: MakeFarSide
+) -> None:
+    server = far_side(silent)
+    started = time.monotonic()
+    with pytest.raises(TooSlow):
+        pool(Policy(allow_private=True, deadline=0.1)).client().request("POST", server.url, content="{}")
+    assert time.monotonic() - started < 1.5
+
+
 def test_the_deadline_of_a_push_spans_its_exchanges(pool: MakePool) -> None:
     clock = [1000.0]
 
