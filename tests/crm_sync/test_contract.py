@@ -482,10 +482,11 @@ def test_only_a_failing_server_leaves_a_write_uncertain() -> None:
 
 
 def test_a_failing_read_is_never_uncertain() -> None:
-    for answer in (httpx2.Response(500), httpx2.Response(302)):
+    lost = httpx2.Response(200, stream=Stream(broken_stream()))
+    for answer in (httpx2.Response(500), httpx2.Response(503), lost):
         check = plain_connector(answer).check()
-        assert not check.ok
-        assert not getattr(check.outcome, "uncertain", False)
+        assert isinstance(check.outcome, RetryLater)
+        assert not check.outcome.uncertain
     assert plain_connector(httpx2.Response(404)).check() == Check(ok=True, findings=("Found 404.",))
 
 

@@ -1,0 +1,652 @@
+"""The configuration as one JSON document: `apply` makes the database agree with it, `export` writes it down.
+
+`apply` first reads the whole document and collects everything that is wrong with it, each problem with its
+path in the file; only a document without any is written, in one transaction. What it does not mention stays
+as it is.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+
+from crm_sync import connectors, mapping, publishing, routing
+from crm_sync.connectors import UnknownConnector
+from crm_sync.mapping import Rule, RuleError
+from crm_sync.models import Destination, DestinationState, MappingVersion, Route, effective_rules
+from crm_sync.spec import Spec
+from crm_sync.transforms import nearest
+from leads import ports
+from leads.lead_source import ACTIONS
+from leads.models import KEY_MIN_LENGTH, Endpoint, Offer, key_digest
+
+FROM_ENVIRONMENT = "env:"
+
+Row = TypeVar("Row", bound=models.Model)
+Rules = list[tuple[str, Rule]]  # each with its path in the file
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`document` is what the caller asked for, as JSON has it; `notes` are sentences for the person who did."""
+
+    document: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+
+
+class ConfigError(Exception):
+    """The document cannot be applied, and nothing was changed. One line a problem, with its path in the file."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class Problems(list[str]):
+    """Everything that is wrong, in the order in which it was found."""
+
+    def add(self, path: str, message: str) -> None:
+        line = " ".join(message.split())
+        self.append(f"{path}: {line}" if path else line)
+
+
+def apply(
+    source: bytes | str,
+    now: datetime,
+    *,
+    send_waiting: bool = False,
+    environ: Mapping[str, str] = os.environ,
+) -> Result:
+    """Make the database agree with a document. Returns the endpoint URL of each of its offers, in its order.
+
+    `send_waiting`: also send the leads that wait for its routes. Raises ConfigError, and nothing is changed.
+    """
+    problems = Problems()
+    document = _read(source, problems)
+    with transaction.atomic():
+        plan = _Plan(document, now, environ, problems)
+        if problems:
+            raise ConfigError(problems)
+        # Leads that nobody has looked at yet came before this file: the routes of before decide on them.
+        routing.route_everything(now)
+        notes = _write(plan, now)
+        for route in plan.routes.values():
+            notes += _notes_on_mapping(route)
+            notes += _notes_on_actions(route)
+            notes += _notes_on_waiting(route, now, send_waiting)
+        offers = [_offer_url(offer, now, notes) for offer in plan.offers.values()]
+        transaction.on_commit(ports.ring)
+    return Result({"offers": offers}, notes or ["Nothing to change."])
+
+
+# --- Read ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object of a document: its path in the file, and what it says, by key."""
+
+    path: str
+    values: Mapping[str, Any]
+
+    def at(self, key: str) -> str:
+        return f"{self.path}.{key}"
+
+
+class Wrong(ValueError):  # noqa: N818 - named for what happened
+    """A value cannot be read; the message is a sentence."""
+
+
+Reader = Callable[[Any, str, Problems], Any]
+
+
+def _text(value: object, *_: object) -> str:
+    if not isinstance(value, str):
+        raise Wrong("This must be text, in quotes.")
+    return value
+
+
+def _flag(value: object, *_: object) -> bool:
+    if not isinstance(value, bool):
+        raise Wrong("This must be true or false, without quotes.")
+    return value
+
+
+def _number(value: object, *_: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Wrong("This must be a whole number, without quotes.")
+    return value
+
+
+def _dnc_policy(value: object, *_: object) -> str:
+    if _text(value) not in Offer.DncPolicy.values:
+        raise Wrong(f"There is no policy “{value}”{nearest(_text(value), Offer.DncPolicy.values)}")
+    return _text(value)
+
+
+def _schema(value: object, *_: object) -> object:
+    if value is not None and not isinstance(value, dict):
+        raise Wrong("This must be a JSON schema, an object in braces, or null for Microsoft's own.")
+    return value
+
+
+def _endpoint_key(value: object, *_: object) -> str:
+    if not re.fullmatch(rf"[A-Za-z0-9_-]{{{KEY_MIN_LENGTH},200}}", _text(value)):
+        raise Wrong(f"A key has {KEY_MIN_LENGTH} to 200 letters, digits, dashes and underscores.")
+    return _text(value)
+
+
+def _list(value: object, *_: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise Wrong("This must be a list in square brackets.")
+    return value
+
+
+def _texts(value: object, path: str, problems: Problems) -> list[str]:
+    items = _list(value)
+    for index, item in enumerate(items):
+        if not isinstance(item, str):
+            problems.add(f"{path}[{index}]", "This must be text, in quotes.")
+    return items
+
+
+def _settings(value: object, path: str, problems: Problems) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise Wrong('This must be an object of texts, like {"url": "https://example.com/leads"}.')
+    read = {}
+    for name, text in value.items():
+        if isinstance(text, bool):
+            read[name] = json.dumps(text)
+        elif isinstance(text, str):
+            read[name] = text
+        else:
+            problems.add(f"{path}.{name}", "This must be text in quotes, or true or false.")
+    return read
+
+
+def _rules(value: object, path: str, problems: Problems) -> Rules:
+    read = []
+    for index, item in enumerate(_list(value)):
+        place = f"{path}[{index}]"
+        try:
+            read.append((place, Rule.from_config(item, place)))
+        except RuleError as error:
+            problems.add(error.path, error.message)
+    return read
+
+
+# Keys that are copied to the row as they are; `export` writes the same ones.
+_OFFER_VALUES: Mapping[str, Reader] = {
+    "title": _text,
+    "enabled": _flag,
+    "always_acknowledge": _flag,
+    "dnc_policy": _dnc_policy,
+    "send_test_leads": _flag,
+    "schema": _schema,
+}
+_DESTINATION_VALUES: Mapping[str, Reader] = {"max_in_flight": _number}
+_ROUTE_VALUES: Mapping[str, Reader] = {"enabled": _flag, "only_actions": _texts, "needs_approval": _flag}
+
+_SECTIONS: Mapping[str, tuple[Mapping[str, Reader], tuple[str, ...]]] = {
+    "offers": (
+        {"publisher_id": _text, "offer_id": _text, **_OFFER_VALUES, "endpoint_key": _endpoint_key},
+        ("publisher_id", "offer_id"),
+    ),
+    "destinations": (
+        {"name": _text, "connector": _text, **_DESTINATION_VALUES, "settings": _settings, "mapping": _rules},
+        ("name",),
+    ),
+    "routes": (
+        {"offer": _text, "destination": _text, **_ROUTE_VALUES, "mapping": _rules},
+        ("offer", "destination"),
+    ),
+}
+
+
+def _read(source: bytes | str, problems: Problems) -> dict[str, list[Entry]]:
+    """The entries of each section. Raises ConfigError for what is no document at all."""
+    data = _parse(source)
+    problems.extend(_unstorable(data))
+    if problems:
+        raise ConfigError(problems)
+    lists = _object(data, "", dict.fromkeys(_SECTIONS, _list), (), problems)
+    document: dict[str, list[Entry]] = {}
+    for section, (readers, required) in _SECTIONS.items():
+        document[section] = []
+        for index, item in enumerate(lists.get(section, [])):
+            path = f"{section}[{index}]"
+            document[section].append(Entry(path, _object(item, path, readers, required, problems)))
+    return document
+
+
+def _object(
+    data: object, path: str, readers: Mapping[str, Reader], required: Sequence[str], problems: Problems
+) -> dict[str, Any]:
+    """What could be read of an object, by key."""
+    if not isinstance(data, dict):
+        problems.add(path, f"This must be an object in braces, with {', '.join(readers)}.")
+        return {}
+    read: dict[str, Any] = {}
+    for key, value in data.items():
+        place = _below(path, key)
+        if key not in readers:
+            problems.add(place, f"There is no key “{key}” here{nearest(key, readers)}")
+            continue
+        try:
+            read[key] = readers[key](value, place, problems)
+        except Wrong as error:
+            problems.add(place, str(error))
+    for key in required:
+        if key not in data:
+            problems.add(f"{path}.{key}", "This is missing; add it.")
+    return read
+
+
+def _parse(source: bytes | str) -> object:
+    try:
+        return json.loads(source, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        message = f"line {error.lineno}, column {error.colno}: This is not JSON: {error.msg}."
+    except (ValueError, RecursionError) as error:
+        message = f"This is not JSON: {error}."
+    raise ConfigError([message])
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object; half of a file must not vanish because its key stands there twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"“{next(key for key in keys if keys.count(key) > 1)}” stands twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"there is no {name} in JSON")
+
+
+def _unstorable(data: object) -> Iterator[str]:
+    """Texts that no database takes. Without recursion, however deep."""
+    waiting = [("", data)]
+    while waiting:
+        path, part = waiting.pop()
+        if isinstance(part, str) and re.search("[\0\ud800-\udfff]", part):
+            yield f"{path}: This holds a NUL or half of a surrogate pair, which no database stores."
+        elif isinstance(part, dict):
+            waiting += [(_below(path, key), each) for key, value in part.items() for each in (key, value)]
+        elif isinstance(part, list):
+            waiting += [(f"{path}[{index}]", each) for index, each in enumerate(part)]
+
+
+def _below(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+# --- Check ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Planned(Generic[Row]):
+    """A row as the document wants it, not saved yet."""
+
+    entry: Entry
+    label: str
+    row: Row
+    new: bool
+    changed: bool
+
+    @property
+    def rules(self) -> list[Rule] | None:
+        """The mapping that the document gives, None where it gives none."""
+        given: Rules | None = self.entry.values.get("mapping")
+        return None if given is None else [rule for _, rule in given]
+
+
+class _Plan:
+    """The rows that a document is about, with its values. Whatever is wrong goes to `problems`; saves nothing."""
+
+    def __init__(
+        self,
+        document: Mapping[str, list[Entry]],
+        now: datetime,
+        environ: Mapping[str, str],
+        problems: Problems,
+    ) -> None:
+        self.now = now
+        self.environ = environ
+        self.problems = problems
+        self.keys: dict[str, Entry] = {}
+        self.offers: dict[str, Planned[Offer]] = {}
+        self.destinations: dict[str, Planned[Destination]] = {}
+        self.routes: dict[str, Planned[Route]] = {}
+        # What lacks its name cannot be looked up, and was reported when it was read.
+        for entry in document["offers"]:
+            if {"publisher_id", "offer_id"} <= entry.values.keys():
+                self._offer(entry)
+        for entry in document["destinations"]:
+            if "name" in entry.values:
+                self._destination(entry)
+        for entry in document["routes"]:
+            if {"offer", "destination"} <= entry.values.keys():
+                self._route(entry)
+
+    def _offer(self, entry: Entry) -> None:
+        publisher_id, offer_id = entry.values["publisher_id"], entry.values["offer_id"]
+        stored = Offer.objects.filter(publisher_id=publisher_id, offer_id=offer_id).first()
+        row = stored or Offer(publisher_id=publisher_id, offer_id=offer_id, title=offer_id)
+        if self._is_repeated(entry, row.slug, self.offers):
+            return
+        planned = Planned(entry, f"Offer {row.slug}", row, new=stored is None, changed=stored is None)
+        self.offers[row.slug] = planned
+        _set_values(planned, _OFFER_VALUES)
+        if planned.changed:
+            self._clean(planned)
+        if "endpoint_key" in entry.values:
+            self._endpoint_key(planned)
+
+    def _endpoint_key(self, planned: Planned[Offer]) -> None:
+        entry, key = planned.entry, planned.entry.values["endpoint_key"]
+        first = self.keys.setdefault(key, entry)
+        endpoint = Endpoint.objects.filter(key_digest=key_digest(key)).select_related("offer").first()
+        if first is not entry:
+            problem = f"The same key stands at {first.at('endpoint_key')}; every offer needs one of its own."
+        elif endpoint is None:
+            return
+        elif endpoint.offer_id != planned.row.pk:
+            problem = f"This key belongs to the offer {endpoint.offer.slug} already."
+        elif not Endpoint.objects.open(self.now).filter(pk=endpoint.pk).exists():
+            problem = "The endpoint URL with this key was revoked or has expired; give a new key, or none."
+        else:
+            return
+        self.problems.add(entry.at("endpoint_key"), problem)
+
+    def _destination(self, entry: Entry) -> None:
+        name = entry.values["name"]
+        if self._is_repeated(entry, name, self.destinations):
+            return
+        stored = Destination.objects.filter(name=name).first()
+        row = stored or Destination(name=name, connector=entry.values.get("connector", ""))
+        planned = Planned(entry, f"CRM connection {name}", row, new=stored is None, changed=stored is None)
+        self.destinations[name] = planned
+        _set_values(planned, _DESTINATION_VALUES)
+        if entry.values.get("connector", row.connector) != row.connector:
+            self.problems.add(
+                entry.at("connector"),
+                f"{name} is of kind {row.connector}, and that cannot change; add a connection of another name.",
+            )
+            return
+        if "connector" not in entry.values and planned.new:
+            self.problems.add(
+                entry.at("connector"), f"This is missing; there are {', '.join(sorted(connectors.REGISTRY))}."
+            )
+        elif planned.changed:
+            self._clean(planned)
+        spec = _spec(row)
+        if spec and (planned.new or "settings" in entry.values):
+            self._settings(planned, spec)
+        self._rules(entry, spec)
+
+    def _settings(self, planned: Planned[Destination], spec: Spec) -> None:
+        """Put the given settings over the stored ones, secrets included, and check them together."""
+        row, path = planned.row, planned.entry.at("settings")
+        stored = {name: value for name, value in row.all_settings().items() if spec.setting(name)}
+        given, missing = self._from_environment(planned.entry)
+        values = stored | given
+        found = connectors.validate_settings(
+            spec, values, allow_private=settings.ALLOW_PRIVATE_DESTINATIONS
+        ) or connectors.get(spec.slug).clean(values)
+        for name, message in {**found, **missing}.items():
+            self.problems.add(f"{path}.{name}", message)
+        before = row.settings, row.secrets
+        row.store_settings(values)
+        planned.changed |= (row.settings, row.secrets) != before
+
+    def _from_environment(self, entry: Entry) -> tuple[dict[str, str], dict[str, str]]:
+        """The settings with `env:NAME` read, and what is wrong with those that could not be, by name."""
+        values: dict[str, str] = {}
+        missing: dict[str, str] = {}
+        for name, value in entry.values.get("settings", {}).items():
+            variable = value.removeprefix(FROM_ENVIRONMENT)
+            if variable == value:
+                values[name] = value
+            elif self.environ.get(variable):
+                values[name] = self.environ[variable]
+            else:
+                # Empty counts as missing: it would wipe out the stored secret.
+                missing[name] = f"The environment variable “{variable}” is not set, or empty."
+        return values, missing
+
+    def _route(self, entry: Entry) -> None:
+        slug, name = entry.values["offer"], entry.values["destination"]
+        offer, destination = self._find_offer(entry, slug), self._find_destination(entry, name)
+        self._rules(entry, _spec(destination) if destination else None)
+        label = f"{slug} -> {name}"
+        if offer is None or destination is None or self._is_repeated(entry, label, self.routes):
+            return
+        both_stored = offer.pk and destination.pk
+        stored = Route.objects.filter(offer=offer, destination=destination).first() if both_stored else None
+        row = stored or Route()
+        row.offer, row.destination = offer, destination
+        self.routes[label] = Planned(entry, label, row, new=stored is None, changed=stored is None)
+        _set_values(self.routes[label], _ROUTE_VALUES)
+
+    def _find_offer(self, entry: Entry, slug: str) -> Offer | None:
+        if slug in self.offers:
+            return self.offers[slug].row
+        publisher_id, _, offer_id = slug.partition(".")
+        offer = Offer.objects.filter(publisher_id=publisher_id, offer_id=offer_id).first()
+        if offer is None:
+            known = {*self.offers, *(offer.slug for offer in Offer.objects.all())}
+            self.problems.add(entry.at("offer"), f"There is no offer “{slug}”{nearest(slug, sorted(known))}")
+        return offer
+
+    def _find_destination(self, entry: Entry, name: str) -> Destination | None:
+        if name in self.destinations:
+            return self.destinations[name].row
+        destination = Destination.objects.filter(name=name).first()
+        if destination is None:
+            known = {*self.destinations, *Destination.objects.values_list("name", flat=True)}
+            self.problems.add(
+                entry.at("destination"), f"There is no CRM connection “{name}”{nearest(name, sorted(known))}"
+            )
+        return destination
+
+    def _rules(self, entry: Entry, spec: Spec | None) -> None:
+        """Check a mapping against the fields that the connector declares; apply talks to no CRM."""
+        fields, any_field = (spec.fields, spec.any_field) if spec else ((), True)
+        for path, rule in entry.values.get("mapping", []):
+            for problem in mapping.problems(rule, fields, any_field):
+                self.problems.add(f"{path}.{problem.path}", problem.message)
+
+    def _is_repeated(self, entry: Entry, name: str, seen: Mapping[str, Planned[Any]]) -> bool:
+        if name in seen:
+            self.problems.add(entry.path, f"{name} stands in this file already, at {seen[name].entry.path}.")
+        return name in seen
+
+    def _clean(self, planned: Planned[Any]) -> None:
+        try:
+            planned.row.full_clean(
+                exclude={"settings", "secrets"}, validate_unique=False, validate_constraints=False
+            )
+        except ValidationError as error:
+            for key, messages in error.message_dict.items():
+                for message in messages:
+                    self.problems.add(planned.entry.at(key), message)
+
+
+def _set_values(planned: Planned[Any], keys: Iterable[str]) -> None:
+    for key in keys:
+        if key in planned.entry.values and getattr(planned.row, key) != planned.entry.values[key]:
+            setattr(planned.row, key, planned.entry.values[key])
+            planned.changed = True
+
+
+def _spec(destination: Destination) -> Spec | None:
+    """What the connector declares; None where there is no such connector, which is reported elsewhere."""
+    try:
+        return destination.spec
+    except UnknownConnector:
+        return None
+
+
+# --- Write ---------------------------------------------------------------------------------------------------
+
+
+def _write(plan: _Plan, now: datetime) -> list[str]:
+    """Save what changed, offers and destinations before the routes between them. Returns what was done."""
+    notes = []
+    planned: Planned[Any]
+    for planned in (*plan.offers.values(), *plan.destinations.values(), *plan.routes.values()):
+        if planned.changed:
+            planned.row.save()
+            notes.append(f"{planned.label}: {'added' if planned.new else 'changed'}.")
+    for destination in plan.destinations.values():
+        if destination.changed:
+            _check_again(destination.row, now)
+        if destination.rules is not None:
+            notes += _publish(destination, destination.rules, now)
+    for route in plan.routes.values():
+        if route.rules is not None:
+            notes += _publish(route, route.rules, now)
+        elif route.row.live_mapping is None:
+            # Without rules of its own it sends what its destination's default rules say.
+            notes += _publish(route, [], now)
+    return notes
+
+
+def _check_again(destination: Destination, now: datetime) -> None:
+    """A stopped destination need not wait for its next check: what stopped it may just have been mended."""
+    stopped = DestinationState.objects.filter(destination=destination, state=DestinationState.State.STOPPED)
+    stopped.update(until=now)
+
+
+def _publish(planned: Planned[Any], rules: Sequence[Rule], now: datetime) -> list[str]:
+    drafted = planned.row.mappings.filter(state=MappingVersion.State.DRAFT).exists()
+    if not publishing.publish_rules(planned.row, rules, now):
+        return []
+    replaced = " An unpublished draft was replaced." if drafted else ""
+    return [f"{planned.label}: mapping {planned.row.live_mapping} published.{replaced}"]
+
+
+def _offer_url(planned: Planned[Offer], now: datetime, notes: list[str]) -> dict[str, str]:
+    """An offer with its URL: that of the key which the document gives, else its newest open one."""
+    offer, key = planned.row, planned.entry.values.get("endpoint_key", "")
+    usable = offer.endpoints.open(now)
+    endpoint = (usable.filter(key_digest=key_digest(key)) if key else usable).first()
+    if endpoint is None:
+        endpoint = Endpoint.make(offer, key)
+        notes.append(f"{planned.label}: endpoint URL added.")
+    return {"publisher_id": offer.publisher_id, "offer_id": offer.offer_id, "endpoint_url": endpoint.url}
+
+
+def _notes_on_mapping(planned: Planned[Route]) -> Iterator[str]:
+    if spec := _spec(planned.row.destination):
+        for target in mapping.unmapped_required(effective_rules(planned.row), spec.fields):
+            yield f"{planned.label}: the CRM requires “{target.name}”, and no rule fills it."
+
+
+def _notes_on_actions(planned: Planned[Route]) -> Iterator[str]:
+    """An action that Microsoft does not document may still come one day, so it is no error."""
+    known = {code.casefold() for code in ACTIONS}
+    for index, code in enumerate(planned.entry.values.get("only_actions", [])):
+        if code.casefold() not in known:
+            path = f"{planned.entry.path}.only_actions[{index}]"
+            yield f"{path}: Microsoft documents no action “{code}”{nearest(code, ACTIONS)}"
+
+
+def _notes_on_waiting(planned: Planned[Route], now: datetime, send: bool) -> Iterator[str]:
+    route = planned.row
+    if not (route.enabled and route.offer.enabled):
+        return
+    if send:
+        if sent := routing.send_waiting(route, now):
+            yield f"{_leads(sent)} waiting for {planned.label} will be sent now."
+    elif count := route.waiting_leads().count():
+        wait, them = ("waits", "it") if count == 1 else ("wait", "them")
+        yield (f"{_leads(count)} {wait} for {planned.label}; apply again with --send-waiting to send {them}.")
+
+
+def _leads(count: int) -> str:
+    return "1 lead" if count == 1 else f"{count:,} leads"
+
+
+# --- Export --------------------------------------------------------------------------------------------------
+
+
+def export() -> Result:
+    """The document that describes this installation, without secrets and endpoint keys.
+
+    The demo is left out, but for a demo CRM that a real offer sends to.
+    """
+    offers = sorted(Offer.objects.filter(is_demo=False), key=lambda offer: offer.slug)
+    routes = sorted(
+        Route.objects.filter(offer__is_demo=False).select_related("offer", "destination"), key=_route_name
+    )
+    live = [route for route in routes if route.live_mapping is not None]
+    used = {route.destination_id for route in live}
+    destinations = [
+        destination
+        for destination in sorted(Destination.objects.all(), key=lambda destination: destination.name)
+        if not destination.is_demo or destination.pk in used
+    ]
+    notes = [f"{destination.name}: {note}" for destination in destinations for note in _notes_on(destination)]
+    notes += [
+        f"{_route_name(route)}: left out, because its mapping was never published."
+        for route in routes
+        if route not in live
+    ]
+    document = {
+        "offers": [_export_offer(offer) for offer in offers],
+        "destinations": [_export_destination(destination) for destination in destinations],
+        "routes": [_export_route(route) for route in live],
+    }
+    return Result(document, notes)
+
+
+def _route_name(route: Route) -> str:
+    return f"{route.offer.slug} -> {route.destination.name}"
+
+
+def _notes_on(destination: Destination) -> Iterator[str]:
+    if destination.secrets:
+        yield f"left out {', '.join(sorted(destination.secrets))}; give it where this is to be applied anew."
+    if _spec(destination) is None:
+        yield f"there is no connector “{destination.connector}” any more, so its settings are left out."
+
+
+def _export_offer(offer: Offer) -> dict[str, Any]:
+    values = {key: getattr(offer, key) for key in _OFFER_VALUES}
+    return {"publisher_id": offer.publisher_id, "offer_id": offer.offer_id, **values}
+
+
+def _export_destination(destination: Destination) -> dict[str, Any]:
+    spec = _spec(destination)
+    # By the spec, not by the column: a setting that became a secret later may still stand among the others.
+    declared = [setting.name for setting in spec.settings if setting.kind != "secret"] if spec else []
+    return {
+        "name": destination.name,
+        "connector": destination.connector,
+        **{key: getattr(destination, key) for key in _DESTINATION_VALUES},
+        "settings": {name: destination.settings[name] for name in declared if name in destination.settings},
+        **_export_mapping(destination.live_mapping),
+    }
+
+
+def _export_route(route: Route) -> dict[str, Any]:
+    return {
+        "offer": route.offer.slug,
+        "destination": route.destination.name,
+        **{key: getattr(route, key) for key in _ROUTE_VALUES},
+        **_export_mapping(route.live_mapping),
+    }
+
+
+def _export_mapping(live: MappingVersion | None) -> dict[str, Any]:
+    return {"mapping": [rule.as_config() for rule in live.as_rules()]} if live else {}

@@ -1,0 +1,222 @@
+"""Offers.
+
+The list: a partner manager came to see whether each listing is set up and alive. So a row says what has reached
+its URL, and when last.
+
+The page: the same person came to connect a listing in Partner Center. So the URL to paste stands first, with where
+to paste it and what has arrived since; then where its leads go; the rest is switches that are rarely touched.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.db.models import Exists, Model, OuterRef, QuerySet, Subquery
+from django.forms import JSONField
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from leads.models import Endpoint, Lead, Offer, Submission
+from leads.ports import ports
+from leads.vault import MASK, VaultError
+from leads.wording import DEMO_BADGE, when
+
+# By Microsoft, or by whoever else has the URL; a sample made here proves nothing.
+FROM_OUTSIDE = (Submission.Origin.ENDPOINT, Submission.Origin.SPOOL)
+
+NO_URL = "No URL: nothing can reach this offer."
+NOT_PROVEN = "No lead has ever reached this URL. Press Validate in Partner Center."
+UNREADABLE = "Something has reached this URL, but it could not be read: see Quarantine."
+TESTED = "Microsoft's test lead arrived. Real leads start after the offer is published."
+
+
+class SchemaField(JSONField):
+    """JSON over several lines, and an empty box where there is none."""
+
+    def prepare_value(self, value: Any) -> Any:
+        if value is None:
+            return ""
+        return json.dumps(value, indent=2) if isinstance(value, dict) else super().prepare_value(value)
+
+
+class OfferForm(forms.ModelForm[Offer]):
+    schema = SchemaField(
+        label="JSON schema",
+        required=False,
+        help_text=Offer._meta.get_field("schema").help_text,
+        widget=forms.Textarea(attrs={"rows": 8, "class": "vLargeTextField code"}),
+    )
+
+    class Meta:
+        model = Offer
+        fields = (
+            "title",
+            "publisher_id",
+            "offer_id",
+            "enabled",
+            "send_test_leads",
+            "dnc_policy",
+            "always_acknowledge",
+            "schema",
+        )
+        help_texts = {
+            "title": "As it stands in the marketplace.",
+            "publisher_id": "In Partner Center: Account settings, Identifiers.",
+            "offer_id": "In Partner Center, on the offer's overview.",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEndpoint:
+    """An endpoint URL as this user may see it."""
+
+    id: int
+    url: str
+    expires_at: Any
+
+
+@admin.register(Offer)
+class OfferAdmin(admin.ModelAdmin[Offer]):
+    form = OfferForm
+    change_form_template = "admin/leads/offer/change_form.html"
+    change_list_template = "admin/leads/offer/change_list.html"
+    list_display = ("name", "listing", "on", "url_state", "last_lead")
+    list_display_links = ("name",)
+    search_fields = ("title", "publisher_id", "offer_id")
+    list_per_page = 50
+    show_full_result_count = False
+    actions = None
+    fieldsets = (
+        ("Listing", {"fields": ("title", "publisher_id", "offer_id")}),
+        ("What happens with its leads", {"fields": ("enabled", "send_test_leads", "dnc_policy")}),
+        ("Advanced", {"classes": ("collapse",), "fields": ("always_acknowledge", "schema")}),
+    )
+
+    # The list
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Offer]:
+        """With what has reached each offer from outside, as one query."""
+        real = Lead.objects.filter(
+            offer=OuterRef("pk"), is_test=False, submission__origin__in=FROM_OUTSIDE
+        ).order_by("-received_at")
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                last_lead_at=Subquery(real.values("received_at")[:1]),
+                was_tested=Exists(Lead.objects.filter(offer=OuterRef("pk"), is_test=True)),
+                was_reached=Exists(
+                    Submission.objects.filter(offer=OuterRef("pk"), origin__in=FROM_OUTSIDE)
+                ),
+                has_url=Exists(Endpoint.objects.open(timezone.now()).filter(offer=OuterRef("pk"))),
+            )
+        )
+
+    @admin.display(description="offer", ordering="title")
+    def name(self, offer: Offer) -> SafeString:
+        return format_html("{} {}", offer.title, DEMO_BADGE if offer.is_demo else "")
+
+    @admin.display(description="listing", ordering="publisher_id")
+    def listing(self, offer: Offer) -> str:
+        return offer.slug
+
+    @admin.display(description="leads are")
+    def on(self, offer: Offer) -> str:
+        return "Sent" if offer.enabled else "Stored, not sent"
+
+    @admin.display(description="its URL")
+    def url_state(self, offer: Offer) -> str:
+        return state_of(offer)
+
+    @admin.display(description="last lead")
+    def last_lead(self, offer: Any) -> SafeString | str:
+        return when(offer.last_lead_at) if offer.last_lead_at else "None yet"
+
+    # The page
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or not _has_leads(obj))
+
+    def save_model(self, request: HttpRequest, obj: Offer, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if not change:
+            Endpoint.make(obj)
+
+    def response_add(self, request: HttpRequest, obj: Offer, post_url_continue: Any = None) -> HttpResponse:
+        """To the page of the new offer: the URL there is what it was added for."""
+        messages.success(request, "The offer is added, and this is its URL. Paste it in Partner Center.")
+        return HttpResponseRedirect(reverse("admin:leads_offer_change", args=[obj.pk]))
+
+    def response_change(self, request: HttpRequest, obj: Offer) -> HttpResponse:
+        messages.success(request, "Saved.")
+        return HttpResponseRedirect(request.path)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return super().add_view(request, form_url, {"title": "Add an offer", **(extra_context or {})})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        offer = self.get_object(request, object_id)
+        found = {}
+        if offer is not None and self.has_view_permission(request, offer):
+            found = self._page(request, offer)
+        return super().change_view(request, object_id, form_url, {**found, **(extra_context or {})})
+
+    def _page(self, request: HttpRequest, offer: Any) -> dict[str, Any]:
+        problem = ""
+        may_reveal = request.user.has_perm("leads.reveal_endpoint")
+        try:
+            endpoints = _endpoints(offer, may_reveal=may_reveal)
+        except VaultError as error:
+            endpoints, problem = [], str(error)
+        return {
+            "offer": offer,
+            "demo_badge": DEMO_BADGE if offer.is_demo else "",
+            "endpoints": endpoints,
+            "endpoint_problem": problem,
+            "may_reveal": may_reveal,
+            "is_public": settings.PUBLIC_URL.startswith("https://"),
+            "url_state": state_of(offer),
+            "is_live": offer.last_lead_at is not None,
+            "last_lead": when(offer.last_lead_at) if offer.last_lead_at else "",
+            "panels": [panel(request, offer) for panel in ports.offer_panels],
+            "kept": request.user.has_perm("leads.delete_offer") and _has_leads(offer),
+        }
+
+
+def state_of(offer: Any) -> str:
+    """What has reached an offer's URL, in a sentence. Needs the annotations of OfferAdmin's queryset."""
+    if not offer.has_url:
+        return NO_URL
+    if offer.last_lead_at:
+        return "Live: real leads arrive."
+    if offer.was_tested and offer.was_reached:
+        return TESTED
+    return UNREADABLE if offer.was_reached else NOT_PROVEN
+
+
+def _has_leads(offer: Offer) -> bool:
+    return offer.submissions.exists()
+
+
+def _endpoints(offer: Offer, *, may_reveal: bool) -> list[ShownEndpoint]:
+    """The URLs that take leads. Raises VaultError where a key does not open.
+
+    For those who may not see a key it is not even decrypted.
+    """
+    rows = offer.endpoints.open(timezone.now())
+    if not may_reveal:
+        rows = rows.defer("key")
+    return [
+        ShownEndpoint(
+            row.pk, row.url if may_reveal else f"{settings.PUBLIC_URL}/in/{MASK}", row.expires_at
+        )
+        for row in rows
+    ]

@@ -1,0 +1,181 @@
+"""How a lead is put into words on screen, wherever it appears: on Home, in the list, on its page.
+
+Everything in a lead was written by a stranger: it is clipped to what a person can read, and escaped.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from leads import lead_source
+from leads.models import Lead
+
+LINE = 160  # characters of a stranger's text in a list or a heading
+FIELD = 2_000  # characters of one field on the lead's page
+
+DNC = (
+    "Do not contact. Microsoft sent this for information: the customer asked for another partner on your page."
+)
+NO_EMAIL = "This lead has no e-mail. Some offer types and privacy rules cause this."
+EDU = (
+    "Microsoft withholds personal data of .edu users. You may have had an e-mail about this lead. "
+    "To get the contact, open a Partner Center support ticket."
+)
+REPEATED_TWICE = "Received twice within 10 minutes; shown once."
+
+
+def clip(text: str, length: int = LINE) -> str:
+    """The beginning of a text, with an ellipsis where something was left out."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def clip_and_tell(text: str, length: int = FIELD) -> str:
+    """The beginning of a text, and how much more there is."""
+    left = len(text) - length
+    return text if left <= 0 else f"{text[:length]}… ({left:,} more characters: see the original request)"
+
+
+def ago(moment: datetime, now: datetime | None = None) -> str:
+    """How long ago, as people say it; a date from a week on."""
+    seconds = ((now or timezone.now()) - moment).total_seconds()
+    if seconds < 60:
+        return "just now"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min ago"
+    if seconds < 86_400:
+        return f"{seconds // 3600:.0f} h ago"
+    days = int(seconds // 86_400)
+    if days < 7:
+        return f"{days} day{'s' if days > 1 else ''} ago"
+    return f"{timezone.localtime(moment):%Y-%m-%d}"
+
+
+def clock(moment: datetime) -> str:
+    """Local time, to the minute, in the one order that everybody reads alike."""
+    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M}"
+
+
+def when(moment: datetime) -> SafeString:
+    """How long ago, with the exact time on pointing at it and for screen readers."""
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), clock(moment), ago(moment)
+    )
+
+
+def repeats(times: int) -> str:
+    """The sentence on a request that came more than once within the window."""
+    return REPEATED_TWICE if times == 2 else f"Received {times} times within 10 minutes; shown once."
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """One word on a lead, and the sentence behind it. `kind` is its colour: plain, notice or alarm."""
+
+    text: str
+    title: str
+    kind: str = "plain"
+
+    def __html__(self) -> str:
+        return format_html('<span class="badge {}" title="{}">{}</span>', self.kind, self.title, self.text)
+
+
+DEMO_BADGE = Badge("demo", "Part of the demo. It does not count, and goes with the demo.")
+
+
+def badges(lead: Lead) -> list[Badge]:
+    """What a reader must know about a lead before anything else. Needs its offer and submission."""
+    times = lead.submission.times_received
+    found = {
+        DEMO_BADGE: lead.offer.is_demo,
+        # Every lead of the demo is a sample: one badge says it.
+        Badge("sample", "Made here for trying out. It does not count."): lead.is_sample
+        and not lead.offer.is_demo,
+        Badge("test", "Microsoft's test lead. It stays out of the CRM and does not count."): lead.is_test,
+        Badge(f"received {times}×", repeats(times)): times > 1,
+        Badge("do not contact", DNC, "alarm"): lead.action == "DNC",
+    }
+    return [badge for badge, applies in found.items() if applies]
+
+
+def badge_row(lead: Lead) -> SafeString:
+    """The badges of a lead, in a row; nothing where there is none."""
+    return format_html_join(" ", "{}", ((badge,) for badge in badges(lead)))
+
+
+def explanations(lead: Lead) -> list[Badge]:
+    """What is unusual about a lead, each with what it means and what to do."""
+    return [
+        *_about_the_action(lead),
+        *_about_the_person(lead),
+        *_about_the_offer(lead),
+    ]
+
+
+def _about_the_action(lead: Lead) -> list[Badge]:
+    if lead.action == "DNC":
+        return [Badge("Do not contact", DNC, "alarm")]
+    found = []
+    if lead.action and lead.action not in lead_source.ACTIONS and not lead.is_test:
+        found.append(
+            Badge(
+                "Unknown action",
+                f"“{clip(lead.action, 60)}” is not among Microsoft's documented actions. "
+                "The lead is kept and sent like any other.",
+                "notice",
+            )
+        )
+    in_source = lead_source.parse(lead.lead_source).action
+    if in_source and in_source.casefold() != lead.action.casefold() and not lead.is_test:
+        found.append(
+            Badge(
+                "Two actions",
+                f"ActionCode says {_named(lead.action)}, LeadSource says {_named(in_source)}. "
+                "ActionCode counts.",
+                "notice",
+            )
+        )
+    return found
+
+
+def _named(code: str) -> str:
+    label = lead_source.action_label(code)
+    return clip(code if label == code else f"{code} ({label})", 60)
+
+
+def _about_the_person(lead: Lead) -> list[Badge]:
+    anonymous = not (lead.full_name or lead.email or lead.phone or lead.company)
+    if anonymous or lead.email.casefold().rstrip().endswith(".edu"):
+        return [Badge("No contact" if anonymous else ".edu", EDU, "notice")]
+    if not lead.email:
+        return [Badge("No e-mail", NO_EMAIL, "notice")]
+    return []
+
+
+def _about_the_offer(lead: Lead) -> list[Badge]:
+    sent = f"{lead.sent_publisher_id}.{lead.sent_offer_id}"
+    if not (lead.sent_publisher_id and lead.sent_offer_id) or sent.casefold() == lead.offer.slug.casefold():
+        return []
+    return [
+        Badge(
+            "Other offer",
+            f"LeadSource says offer {clip(sent, 120)}, but it came to the URL of {lead.offer.slug}. "
+            "Was the URL pasted in the wrong offer?",
+            "notice",
+        )
+    ]
+
+
+def mail_link(email: str) -> str:
+    """A mailto: link for something that is an address and nothing else, else ""."""
+    try:
+        validate_email(email)
+    except ValidationError:
+        return ""
+    # Quoted: a local part may hold a ?, and what follows it would fill in copies and a text.
+    return f"mailto:{quote(email, safe='@')}"
