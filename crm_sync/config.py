@@ -402,7 +402,13 @@ class _Plan:
         found = connectors.validate_settings(
             spec, values, allow_private=settings.ALLOW_PRIVATE_DESTINATIONS
         ) or connectors.get(spec.slug).clean(values)
-        for name, message in {**found, **missing}.items():
+        known = [setting.name for setting in spec.settings]
+        unknown = {
+            name: f"{spec.label} has no setting “{name}”{nearest(name, known)}"
+            for name in planned.entry.values.get("settings", {})
+            if name not in known
+        }
+        for name, message in {**found, **missing, **unknown}.items():
             self.problems.add(f"{path}.{name}", message)
         before = row.settings, row.secrets
         row.store_settings(values)

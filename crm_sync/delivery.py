@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from crm_sync import backoff, connectors, demo
 from crm_sync.connectors.base import Check, Connector
-from crm_sync.http import Policy, Pool, Recorder
+from crm_sync.http import Policy, Pool
 from crm_sync.mapping import RowProblem, apply
 from crm_sync.models import (
     Attempt,
@@ -31,6 +31,7 @@ from crm_sync.models import (
     effective_rules,
 )
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected, RetryLater, Throttled
+from crm_sync.recorder import Recorder
 
 logger = logging.getLogger(__name__)
 
@@ -172,7 +173,7 @@ def _pool(is_demo: bool) -> Pool:
 def connect(destination: Destination) -> tuple[Connector, Recorder]:
     """The connector of a destination with its settings of this moment, and the recorder of what it will say."""
     recorder = Recorder(secrets=destination.secrets.values())
-    http = _pool(destination.is_demo).client(recorder=recorder)
+    http = _pool(destination.is_demo).client(recorder=recorder, deadline=PUSH_DEADLINE)
     return connectors.get(destination.connector)(destination.all_settings(), http), recorder
 
 

@@ -1,7 +1,6 @@
 """The forms of a CRM connection, of a route with its field mapping, and of the demo CRM's switch."""
 
 import hashlib
-import ipaddress
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from django.contrib.admin.widgets import AdminIntegerFieldWidget, AdminTextInput
 
 from crm_sync import connectors, mapping, publishing
 from crm_sync.http import Policy, address_problem, is_public
-from crm_sync.mapping import EVERYTHING, KINDS, LEAD_VALUES, TRANSFORMS, Rule, problems
+from crm_sync.mapping import EVERYTHING, LEAD_VALUES, TRANSFORMS, Rule, problems
 from crm_sync.models import DemoSwitch, Destination, FieldRule, Route
 from crm_sync.spec import Setting, Spec
 from leads.lead_source import ACTIONS, canonical_action
@@ -248,7 +247,7 @@ class LinesField(forms.CharField):
     def _from_json(self, text: str) -> dict[str, Any]:
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise forms.ValidationError(f"This begins with {{ but is not JSON: {error}.") from error
 
 
@@ -275,7 +274,9 @@ class ConditionsField(LinesField):
 
     def _from_json(self, text: str) -> dict[str, Any]:
         when = super()._from_json(text)
-        if not all(isinstance(texts, list) and all(isinstance(t, str) for t in texts) for texts in when.values()):
+        if not all(
+            isinstance(texts, list) and all(isinstance(t, str) for t in texts) for texts in when.values()
+        ):
             raise forms.ValidationError('Each value must be a list of texts, like {"action": ["PLT"]}.')
         return when
 
@@ -318,7 +319,9 @@ class RuleForm(forms.Form):
         self._offer("transform", [("", "As it is"), *transforms])
         self._offer("source", [("", "Choose"), *sources])
         if self.spec.any_field:
-            self.fields["target"].widget = forms.TextInput(attrs={"list": "crm-fields", "spellcheck": "false"})
+            self.fields["target"].widget = forms.TextInput(
+                attrs={"list": "crm-fields", "spellcheck": "false"}
+            )
         else:
             self.fields["target"].widget = forms.Select()
             self._offer("target", [("", "Choose"), *target_choices(spec)])
@@ -358,11 +361,12 @@ def _values(choice: tuple[str, Any]) -> list[str]:
 def _rule_of(data: Mapping[str, Any]) -> Rule:
     kind = data["kind"]
     used = mapping._SETTINGS.get(kind, frozenset())
-    if data["source"] == EVERYTHING:
-        used = used & {"source"}
+    target = data["target"]
+    if kind == "field" and data["source"] == EVERYTHING:
+        used, target = frozenset({"source"}), EVERYTHING
     values = {name: data[name] for name in used}
     when = {name: tuple(texts) for name, texts in data["when"].items()}
-    return Rule(target=data["target"], kind=kind, when=when, **values)
+    return Rule(target=target, kind=kind, when=when, **values)
 
 
 def target_choices(spec: Spec) -> list[tuple[str, str]]:
@@ -447,10 +451,10 @@ class RuleFormSet(forms.BaseFormSet):
 
     def rules(self) -> tuple[Rule, ...]:
         """The rows in their order, once they are valid."""
-        return tuple(form.rule for form in self.ordered_forms if form.has_changed() or form.rule)
+        return tuple(form.rule for form in self.ordered_forms if form.rule)
 
     def save(self, commit: bool = True, user: Any = None) -> list[Any]:
-        rules = tuple(rule for rule in self.rules() if rule)
+        rules = self.rules()
         if rules != self.before:
             draft = publishing.draft_of(self.route, user)
             draft.replace_rules(rules)
@@ -505,15 +509,3 @@ class SwitchForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         widget: Any = self.fields["field"].widget
         widget.choices = target_choices(connectors.get("demo").spec)
-
-
-__all__ = (
-    "KINDS",
-    "NewRouteForm",
-    "RouteForm",
-    "RuleFormSet",
-    "SwitchForm",
-    "destination_form",
-    "editable_rules",
-    "rule_formset",
-)

@@ -19,9 +19,7 @@ from leads.models import Lead
 LINE = 160  # characters of a stranger's text in a list or a heading
 FIELD = 2_000  # characters of one field on the lead's page
 
-DNC = (
-    "Do not contact. Microsoft sent this for information: the customer asked for another partner on your page."
-)
+DNC = "Do not contact. Microsoft sent this for information: the customer asked for another partner on your page."
 NO_EMAIL = "This lead has no e-mail. Some offer types and privacy rules cause this."
 EDU = (
     "Microsoft withholds personal data of .edu users. You may have had an e-mail about this lead. "
@@ -54,6 +52,11 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
     if days < 7:
         return f"{days} day{'s' if days > 1 else ''} ago"
     return f"{timezone.localtime(moment):%Y-%m-%d}"
+
+
+def midnight() -> datetime:
+    """When today began, in the time zone of the screen."""
+    return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def clock(moment: datetime) -> str:
@@ -97,7 +100,7 @@ def badges(lead: Lead) -> list[Badge]:
         Badge("sample", "Made here for trying out. It does not count."): lead.is_sample
         and not lead.offer.is_demo,
         Badge("test", "Microsoft's test lead. It stays out of the CRM and does not count."): lead.is_test,
-        Badge(f"received {times}×", repeats(times)): times > 1,
+        Badge(f"received {times} times", repeats(times)): times > 1,
         Badge("do not contact", DNC, "alarm"): lead.action == "DNC",
     }
     return [badge for badge, applies in found.items() if applies]

@@ -1,6 +1,10 @@
-"""Settings: what this installation runs with. Read only: it is changed in `.env`."""
+"""Settings: whoever runs this installation came to see what it runs with, and how to change it.
+
+Read only: it is changed in `.env`, so each setting shows the line that stands there.
+"""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -8,15 +12,17 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from leads.vault import MASK
+from leadsite import envfile
 
 
 @dataclass(frozen=True)
 class Line:
-    """One setting: its name in `.env`, its value for the screen, and what it does."""
+    """One setting: its name in `.env`, its value for the screen, what it does, and what is wrong with it."""
 
     name: str
     value: str
     help: str
+    warning: str = ""
 
 
 def may_view(request: HttpRequest) -> bool:
@@ -24,48 +30,103 @@ def may_view(request: HttpRequest) -> bool:
     return request.user.has_perm("crm_sync.change_destination")
 
 
-def lines() -> list[Line]:
-    """The settings of this process, secrets masked."""
-    database = settings.DATABASES["default"]
-    where = (
-        f"SQLite, {database['NAME']}"
-        if settings.ON_SQLITE
-        else f"PostgreSQL, {database['HOST']}/{database['NAME']}"
-    )
-    yes_no = {True: "true", False: "false"}
+def sections() -> list[tuple[str, list[Line]]]:
+    """The settings of this process by what they are about, secrets masked."""
     return [
-        Line("PUBLIC_URL", settings.PUBLIC_URL, "Where Microsoft and your staff reach this server."),
-        Line("HOST, PORT", f"{settings.HOST}:{settings.PORT}", "Where the server listens."),
-        Line("DATABASE_URL", where, "Where leads are kept."),
-        Line("DATA_DIR", str(settings.DATA_DIR), "Database file, static files, worker socket."),
-        Line("DELIVERY_ENGINE", settings.DELIVERY_ENGINE, "How leads are sent."),
-        Line("MAX_BODY_BYTES", f"{settings.MAX_BODY_BYTES:,}", "Largest body of a lead, bytes."),
-        Line("INTAKE_RATE", str(settings.INTAKE_RATE), "Leads a second and process that one URL takes."),
+        ("Address", _address()),
+        ("Data", _data()),
+        ("Leads in, leads out", _traffic()),
+        ("Secrets", _secrets()),
+    ]
+
+
+def _address() -> list[Line]:
+    public = settings.PUBLIC_URL.startswith("https://")
+    return [
         Line(
-            "ALLOW_PRIVATE_DESTINATIONS",
-            yes_no[settings.ALLOW_PRIVATE_DESTINATIONS],
-            "Whether CRM connections may reach private and loopback addresses.",
+            "PUBLIC_URL",
+            settings.PUBLIC_URL,
+            "Where Microsoft and your staff reach this server.",
+            ""
+            if public
+            else f"Microsoft cannot reach {settings.PUBLIC_URL}: it must be a public https address.",
         ),
+        Line("HOST", settings.HOST, "The address this server listens on, behind your TLS proxy."),
+        Line("PORT", str(settings.PORT), "The port it listens on."),
         Line(
             "TRUSTED_PROXIES",
-            ", ".join(settings.TRUSTED_PROXIES) or "none",
-            "Proxies whose word on addresses counts.",
+            ",".join(settings.TRUSTED_PROXIES),
+            "Proxies whose word on the sender's address counts.",
         ),
         Line("TIME_ZONE", settings.TIME_ZONE, "Times on screen."),
+    ]
+
+
+def _data() -> list[Line]:
+    database = settings.DATABASES["default"]
+    where = (
+        f"sqlite:///{database['NAME']}"
+        if settings.ON_SQLITE
+        else f"postgres://{MASK}@{database['HOST']}/{database['NAME']}"
+    )
+    return [
+        Line("DATABASE_URL", where, "Where leads are kept."),
+        Line("DATA_DIR", str(settings.DATA_DIR), "Database file, static files, worker socket."),
+    ]
+
+
+def _traffic() -> list[Line]:
+    return [
+        Line("MAX_BODY_BYTES", str(settings.MAX_BODY_BYTES), "Largest body of a lead, in bytes."),
+        Line("INTAKE_RATE", str(settings.INTAKE_RATE), "Leads a second and process that one URL takes."),
+        Line("DELIVERY_ENGINE", settings.DELIVERY_ENGINE, "What sends leads to the CRMs."),
+        Line(
+            "ALLOW_PRIVATE_DESTINATIONS",
+            "true" if settings.ALLOW_PRIVATE_DESTINATIONS else "false",
+            "Whether CRM connections may reach private and loopback addresses.",
+        ),
+        Line("DEFAULT_FROM_EMAIL", settings.DEFAULT_FROM_EMAIL, "The sender of mails from here."),
+        Line(
+            "EMAIL_URL",
+            settings.EMAIL_URL if "@" not in settings.EMAIL_URL else _without_password(settings.EMAIL_URL),
+            "The mail server; consolemail:// writes mails to the log.",
+        ),
+    ]
+
+
+def _secrets() -> list[Line]:
+    keys = len(settings.FIELD_ENCRYPTION_KEYS)
+    return [
         Line("SECRET_KEY", MASK, "Signs sessions and forms."),
         Line(
             "FIELD_ENCRYPTION_KEYS",
-            f"{len(settings.FIELD_ENCRYPTION_KEYS)} x {MASK}",
-            "Encrypt keys and credentials.",
+            ",".join([MASK] * keys),
+            "Encrypt endpoint keys and CRM credentials. The first encrypts, all decrypt.",
+        ),
+        Line(
+            "DEBUG",
+            "true" if settings.DEBUG else "false",
+            "Error pages with the insides of this server.",
+            "Only for a developer's machine: error pages show secrets." if settings.DEBUG else "",
         ),
     ]
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{MASK}@{rest.rpartition('@')[2]}"
 
 
 def view(request: HttpRequest) -> HttpResponse:
     """The page. Raises PermissionDenied for users who may not change CRM connections."""
     if not may_view(request):
         raise PermissionDenied
-    from django.contrib.admin.sites import site
+    from django.contrib.admin.sites import site  # it is this package that the site is made from
 
-    context = {**site.each_context(request), "title": "Settings", "lines": lines()}
+    context: dict[str, Any] = {
+        **site.each_context(request),
+        "title": "Settings",
+        "sections": sections(),
+        "env_file": envfile.path(),
+    }
     return TemplateResponse(request, "admin/settings.html", context)

@@ -1,24 +1,26 @@
 """The admin site: its menu, its home page, and what every page shows."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 
 from leads.ports import Notice, ports
 from leadsite import home, settings_page
 
-# Section, and its pages in order: "app.Model", or the name of a page of this site with its label.
+# Section, and its pages in order: "app.model", or the name of a page of this site.
 MENU: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Inbox", ("leads.lead", "leads.submission")),
     ("Sending", ("crm_sync.delivery", "crm_sync.destination")),
     ("Set-up", ("leads.offer", "auth.user", "auth.group", "page.settings")),
     ("Try out", ("crm_sync.demorecord",)),
 )
+# What the menu calls a page, where it is not the plural of what the page lists.
+LABELS = {"leads.submission": "Quarantine", "crm_sync.demorecord": "Demo CRM"}
 PAGES = {"page.settings": ("Settings", "admin:settings", settings_page.may_view)}
 
 
@@ -27,6 +29,8 @@ class LeadSite(AdminSite):
     site_title = "Marketplace leads"
     index_title = "Home"
     index_template = "admin/home.html"
+    site_url = None  # there is no other site to view
+    empty_value_display = ""
     enable_nav_sidebar = True
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
@@ -57,7 +61,8 @@ class LeadSite(AdminSite):
 
     def _entry(self, request: HttpRequest, name: str, models: dict[str, Any]) -> dict[str, Any] | None:
         if name not in PAGES:
-            return models.get(name)
+            entry = models.get(name)
+            return entry and {**entry, "name": LABELS.get(name, entry["name"])}
         label, url, may_view = PAGES[name]
         if not may_view(request):
             return None
@@ -79,15 +84,17 @@ class LeadSite(AdminSite):
         }
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        return super().index(request, {**home.context(request), **(extra_context or {})})
+        return super().index(request, {**home.context(request, notices(request)), **(extra_context or {})})
 
     def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> HttpResponse:
         """There are no apps on screen: what was an app's page leads home."""
-        from django.shortcuts import redirect
-
         return redirect("admin:index")
 
 
-def notices(request: HttpRequest) -> Iterable[Notice]:
-    """What needs attention, as every part of the site reports it."""
-    return [notice for source in ports.notices for notice in source(request)]
+def notices(request: HttpRequest) -> list[Notice]:
+    """What needs attention, as every part of the site reports it; asked once a request."""
+    known: list[Notice] | None = getattr(request, "_notices", None)
+    if known is None:
+        known = [notice for source in ports.notices for notice in source(request)]
+        request._notices = known  # type: ignore[attr-defined]
+    return known

@@ -18,9 +18,9 @@ from crm_sync.http import (
     Unreadable,
     Untrusted,
     address_problem,
-    mask_literals,
 )
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected, RetryLater, Throttled
+from crm_sync.recorder import mask_literals
 from crm_sync.spec import Setting, Spec, TargetField
 
 WORDS_LIMIT = 500

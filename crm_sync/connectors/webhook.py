@@ -1,6 +1,6 @@
 """Signed webhook to any HTTPS address, after Standard Webhooks.
 
-Specification: github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.md (read 2025-11).
+Specification: github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.md (as of 2026-08-17).
 """
 
 import base64
@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from standardwebhooks import Webhook
 
-from crm_sync.connectors.base import Connector, ErrorRow, Record, Request, throttled
+from crm_sync.connectors.base import Connector, ErrorRow, Record, Request, Stopped, throttled
 from crm_sync.http import Response
 from crm_sync.outcomes import Delivered
 from crm_sync.spec import Setting, Spec
 
 _SPECIFICATION = (
-    "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, 2025-11"
+    "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, 2026-08-17"
 )
 
 
@@ -78,8 +78,14 @@ class WebhookConnector(Connector):
         return Delivered(remote_id=_message_id(key))
 
     def examine(self) -> Sequence[str]:
-        """Reach the address without sending a lead: any answer at all will do, for HEAD is rarely served."""
-        status = self.http.request("HEAD", self.settings["url"]).status
+        """Reach the address without sending a lead.
+
+        HEAD is rarely served, so even a refusal shows that somebody is there; not so a redirect, which a push
+        would not follow, nor 410, by which a receiver asks never to be sent to again.
+        """
+        response = self.http.request("HEAD", self.settings["url"])
+        if 300 <= (status := response.status) < 400 or status == 410:
+            raise Stopped(self.judge(response, write=False))
         host = urlsplit(self.settings["url"]).hostname
         return (
             f"{host} can be reached: it answered HEAD with {status}. No lead was sent.",

@@ -1,19 +1,14 @@
 """The filters of the lead list. None reads the whole table to find out its choices."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.admin import SimpleListFilter
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
 from leads.lead_source import ACTIONS
-
-
-def midnight() -> datetime:
-    """When today began, here."""
-    return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+from leads.wording import midnight
 
 
 class ReceivedFilter(SimpleListFilter):

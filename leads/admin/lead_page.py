@@ -56,7 +56,7 @@ def context(request: HttpRequest, lead: Lead) -> dict[str, Any]:
         "extra": _pairs(lead.extra),
         "panels": [panel(request, lead) for panel in ports.lead_panels],
         "timeline": _timeline(request, lead),
-        "original": original(lead.submission) if may_see_request else None,
+        "received": original(lead.submission) if may_see_request else None,
     }
 
 
@@ -97,13 +97,13 @@ def _pairs(values: dict[str, Any]) -> list[Fact]:
 def _timeline(request: HttpRequest, lead: Lead) -> list[Event]:
     """What happened to the lead, the newest first: it tells where things stand now."""
     events = [Event(entry.at, clip_and_tell(entry.text), entry.url) for entry in _received(lead)]
-    events += [
-        Event(entry.at, entry.text, entry.url) for source in ports.timeline for entry in source(lead)
-    ]
+    events += [Event(entry.at, entry.text, entry.url) for source in ports.timeline for entry in source(lead)]
     events += _edits(lead)
     if request.user.has_perm("leads.view_note"):
         for note in lead.notes.select_related("author"):
-            events.append(Event(note.created_at, f"{note.author or 'A former colleague'}: {note.text}", note=True))
+            events.append(
+                Event(note.created_at, f"{note.author or 'A former colleague'}: {note.text}", note=True)
+            )
     return sorted(events, key=lambda event: event.at, reverse=True)
 
 
@@ -142,9 +142,7 @@ def original(submission: Submission) -> dict[str, Any]:
         facts.insert(2, Fact("Last received", clock(submission.last_received_at)))
     return {
         "facts": facts,
-        "headers": [
-            Fact(fact.label, mask_endpoint_keys(fact.value)) for fact in _pairs(headers)
-        ],
+        "headers": [Fact(fact.label, mask_endpoint_keys(fact.value)) for fact in _pairs(headers)],
         "text": text,
         "note": note,
     }

@@ -12,6 +12,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
@@ -31,10 +32,17 @@ from leads.ports import LeadColumn, ports
 from leads.wording import badge_row, clip, clock, when
 
 # What a row does not show: a stranger may have filled each of them with as much as a body holds.
-HEAVY = ("description", "extra", "campaign", "submission__body", "submission__headers", "submission__problems")
+HEAVY = (
+    "description",
+    "extra",
+    "campaign",
+    "submission__body",
+    "submission__headers",
+    "submission__problems",
+)
 
 
-class LeadForm(forms.ModelForm[Lead]):
+class LeadForm(forms.ModelForm):
     """What staff decide about a lead; what Microsoft sent is no part of it."""
 
     owner = forms.ModelChoiceField(
@@ -68,7 +76,7 @@ class NoteForm(forms.Form):
     )
 
 
-class LeadList(admin.views.main.ChangeList):
+class LeadList(ChangeList):
     """The list, loading what its columns show with the page of leads and nothing else."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Model]:
@@ -77,7 +85,7 @@ class LeadList(admin.views.main.ChangeList):
 
 
 @admin.register(Lead)
-class LeadAdmin(admin.ModelAdmin[Lead]):
+class LeadAdmin(admin.ModelAdmin):
     form = LeadForm
     change_form_template = "admin/leads/lead/change_form.html"
     change_list_template = "admin/leads/lead/change_list.html"
@@ -120,7 +128,7 @@ class LeadAdmin(admin.ModelAdmin[Lead]):
         return LeadList
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """What others can do with several leads. An action names its permissions: `permissions`, as user.has_perms takes them."""
+        """What others can do with several leads, for users who have an action's `permissions` ("app.codename")."""
         actions = super().get_actions(request)
         for action in ports.lead_actions:
             if request.user.has_perms(getattr(action, "permissions", ())):

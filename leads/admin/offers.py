@@ -14,7 +14,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import Exists, Model, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.forms import JSONField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -45,7 +45,7 @@ class SchemaField(JSONField):
         return json.dumps(value, indent=2) if isinstance(value, dict) else super().prepare_value(value)
 
 
-class OfferForm(forms.ModelForm[Offer]):
+class OfferForm(forms.ModelForm):
     schema = SchemaField(
         label="JSON schema",
         required=False,
@@ -82,7 +82,7 @@ class ShownEndpoint:
 
 
 @admin.register(Offer)
-class OfferAdmin(admin.ModelAdmin[Offer]):
+class OfferAdmin(admin.ModelAdmin):
     form = OfferForm
     change_form_template = "admin/leads/offer/change_form.html"
     change_list_template = "admin/leads/offer/change_list.html"
@@ -102,18 +102,15 @@ class OfferAdmin(admin.ModelAdmin[Offer]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Offer]:
         """With what has reached each offer from outside, as one query."""
-        real = Lead.objects.filter(
-            offer=OuterRef("pk"), is_test=False, submission__origin__in=FROM_OUTSIDE
-        ).order_by("-received_at")
+        arrived = Lead.objects.filter(offer=OuterRef("pk"), submission__origin__in=FROM_OUTSIDE)
+        real = arrived.filter(is_test=False).order_by("-received_at")
         return (
             super()
             .get_queryset(request)
             .annotate(
                 last_lead_at=Subquery(real.values("received_at")[:1]),
-                was_tested=Exists(Lead.objects.filter(offer=OuterRef("pk"), is_test=True)),
-                was_reached=Exists(
-                    Submission.objects.filter(offer=OuterRef("pk"), origin__in=FROM_OUTSIDE)
-                ),
+                was_tested=Exists(arrived.filter(is_test=True)),
+                was_reached=Exists(Submission.objects.filter(offer=OuterRef("pk"), origin__in=FROM_OUTSIDE)),
                 has_url=Exists(Endpoint.objects.open(timezone.now()).filter(offer=OuterRef("pk"))),
             )
         )
@@ -197,7 +194,7 @@ def state_of(offer: Any) -> str:
         return NO_URL
     if offer.last_lead_at:
         return "Live: real leads arrive."
-    if offer.was_tested and offer.was_reached:
+    if offer.was_tested:
         return TESTED
     return UNREADABLE if offer.was_reached else NOT_PROVEN
 
@@ -215,8 +212,6 @@ def _endpoints(offer: Offer, *, may_reveal: bool) -> list[ShownEndpoint]:
     if not may_reveal:
         rows = rows.defer("key")
     return [
-        ShownEndpoint(
-            row.pk, row.url if may_reveal else f"{settings.PUBLIC_URL}/in/{MASK}", row.expires_at
-        )
+        ShownEndpoint(row.pk, row.url if may_reveal else f"{settings.PUBLIC_URL}/in/{MASK}", row.expires_at)
         for row in rows
     ]

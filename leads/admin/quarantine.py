@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -43,7 +44,7 @@ class VerdictFilter(SimpleListFilter):
 
 
 @admin.register(Submission)
-class QuarantineAdmin(admin.ModelAdmin[Submission]):
+class QuarantineAdmin(admin.ModelAdmin):
     change_form_template = "admin/leads/submission/change_form.html"
     change_list_template = "admin/leads/submission/change_list.html"
     list_display = ("why", "problem", "offer", "received")
@@ -85,7 +86,7 @@ class QuarantineAdmin(admin.ModelAdmin[Submission]):
 
     @admin.display(description="received", ordering="received_at")
     def received(self, submission: Submission) -> SafeString:
-        times = f", {submission.times_received}×" if submission.times_received > 1 else ""
+        times = f", {submission.times_received} times" if submission.times_received > 1 else ""
         return format_html(
             '<span class="clock">{}</span> <span class="quiet">{}{}</span>',
             clock(submission.received_at),
@@ -105,7 +106,7 @@ class QuarantineAdmin(admin.ModelAdmin[Submission]):
         return super().change_view(request, object_id, form_url, {**found, **(extra_context or {})})
 
 
-class QuarantineList(admin.views.main.ChangeList):
+class QuarantineList(ChangeList):
     """The list without the bodies, which may be a megabyte each."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Model]:
@@ -122,6 +123,6 @@ def _context(submission: Submission) -> dict[str, Any]:
         "problems": problems,
         "lines": lines,
         "note": note,
-        "original": original(submission),
+        "received": original(submission),
         "lead": submission.leads.only("pk").first(),
     }

@@ -44,9 +44,7 @@ def shown_body(submission: Submission) -> tuple[str, str]:
 
 def numbered(text: str, problems: Sequence[dict[str, Any]]) -> tuple[list[Line], str]:
     """The lines of a text round what is wrong with it, and a note where it is not all there."""
-    places = {
-        problem["line"]: problem["column"] for problem in reversed(problems) if problem.get("line")
-    }
+    places = {problem["line"]: problem["column"] for problem in reversed(problems) if problem.get("line")}
     lines = text.split("\n")
     first = 0
     if places and (len(lines) > MOST_LINES or len(text) > MOST_TEXT):

@@ -41,8 +41,9 @@ from crm_sync.connectors.base import (
     uncertain,
     validate_settings,
 )
-from crm_sync.http import GuardedClient, Policy, Recorder
+from crm_sync.http import GuardedClient, Policy
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected, RetryLater, Throttled
+from crm_sync.recorder import Recorder
 from crm_sync.spec import Setting, Spec, TargetField
 
 EXCHANGES = Path(__file__).parent.parent / "exchanges"

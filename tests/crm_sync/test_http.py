@@ -27,7 +27,6 @@ from crm_sync.http import (
     NoAnswer,
     Policy,
     Pool,
-    Recorder,
     Refused,
     Response,
     TooSlow,
@@ -36,8 +35,8 @@ from crm_sync.http import (
     Untrusted,
     address_problem,
     is_public,
-    mask_literals,
 )
+from crm_sync.recorder import Recorder, mask_literals
 
 from .conftest import OPEN, FarSide
 

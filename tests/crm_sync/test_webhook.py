@@ -124,11 +124,19 @@ def test_a_check_reaches_the_address_and_sends_no_lead(webhook: Send, inbox: lis
     assert inbox[0].get_data() == b""
 
 
-def test_a_check_is_content_with_any_answer(webhook: Send, httpserver: HTTPServer) -> None:
+def test_a_check_is_content_with_an_answer_to_head_that_is_a_refusal(webhook: Send, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/post-only").respond_with_data(status=405)
     check = webhook(path="/post-only", secret="").check()
     assert check.ok
     assert "not signed" in check.findings[1]
+
+
+@pytest.mark.parametrize("status", [301, 308, 410])
+def test_a_check_fails_where_every_push_would(status: int, webhook: Send, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/gone").respond_with_data(status=status)
+    check = webhook(path="/gone").check()
+    assert not check.ok
+    assert isinstance(check.outcome, DestinationFault)
 
 
 def test_a_check_says_why_an_address_cannot_be_used(pool: MakePool) -> None:

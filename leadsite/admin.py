@@ -1,0 +1,63 @@
+"""Users and groups: an administrator came to let a colleague in, or to shut one out.
+
+Django's own pages, with three differences: permissions are named without the names of apps, a new user may sign in
+here, and who is no superuser can neither become one nor take over the account of one.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Model
+from django.forms import ModelMultipleChoiceField
+from django.http import HttpRequest
+
+# What only a superuser may hand out.
+POWERS = ("is_superuser", "user_permissions")
+
+
+class PermissionsField(ModelMultipleChoiceField):
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj.content_type.name}: {obj.name}".capitalize()
+
+
+def _choosing_permissions(db_field: Any, formfield: Any) -> Any:
+    if formfield is not None and db_field.related_model is Permission:
+        # The widget asks this class for its labels; the rest of the field stays as Django made it.
+        formfield.__class__ = PermissionsField
+    return formfield
+
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class ColleagueAdmin(UserAdmin):
+    def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        return _choosing_permissions(db_field, super().formfield_for_manytomany(db_field, request, **kwargs))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return () if request.user.is_superuser else POWERS
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return super().has_change_permission(request, obj) and _may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and _may_touch(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if not change:
+            obj.is_staff = True  # there is nothing here but the admin
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(Group)
+class RoleAdmin(GroupAdmin):
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
+        return _choosing_permissions(db_field, super().formfield_for_manytomany(db_field, request, **kwargs))
+
+
+def _may_touch(request: HttpRequest, obj: Any) -> bool:
+    return obj is None or not obj.is_superuser or request.user.is_superuser
