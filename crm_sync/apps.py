@@ -11,3 +11,7 @@ class CrmSyncConfig(AppConfig):
         from leads.ports import ports
 
         ports.bell.append(embedded.ring)
+        # The admin asks every app for its pages when it starts; these add to the pages of other apps too.
+        from crm_sync.admin import plug_in
+
+        plug_in(ports)

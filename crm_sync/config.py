@@ -508,8 +508,8 @@ def _spec(destination: Destination) -> Spec | None:
 def _write(plan: _Plan, now: datetime) -> list[str]:
     """Save what changed, offers and destinations before the routes between them. Returns what was done."""
     notes = []
-    planned: Planned[Any]
-    for planned in (*plan.offers.values(), *plan.destinations.values(), *plan.routes.values()):
+    rows: list[Planned[Any]] = [*plan.offers.values(), *plan.destinations.values(), *plan.routes.values()]
+    for planned in rows:
         if planned.changed:
             planned.row.save()
             notes.append(f"{planned.label}: {'added' if planned.new else 'changed'}.")

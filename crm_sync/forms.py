@@ -10,6 +10,7 @@ import httpx2
 from django import forms
 from django.conf import settings
 from django.contrib.admin.widgets import AdminIntegerFieldWidget, AdminTextInputWidget
+from django.utils.text import slugify
 
 from crm_sync import connectors, mapping, publishing
 from crm_sync.http import Policy, address_problem, is_public
@@ -345,12 +346,26 @@ class RuleForm(forms.Form):
             self.add_error(*self._place(problem))
         return data
 
+    @property
+    def anchor(self) -> str:
+        return anchor(str(self["target"].value() or "")) if self.initial else ""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the rarer inputs hold anything, so that they are shown at once."""
+        return any(self[name].value() or self[name].errors for name in ("fallback", "when", "keep_empty"))
+
     def _place(self, problem: mapping.RuleError) -> tuple[str, str]:
         """The input that a problem is about, and its sentence."""
         name = problem.path.split(".", 1)[0]
         if name == "table" and self.rule and not self.rule.table:
             return name, f"Add at least one line, like “{TableField.example}”."
         return name, problem.message
+
+
+def anchor(field: str) -> str:
+    """The id of the row of a CRM field on a route's page."""
+    return f"field-{slugify(field, allow_unicode=True) or 'other'}"
 
 
 def _values(choice: tuple[str, Any]) -> list[str]:
@@ -418,7 +433,7 @@ class RuleFormSet(forms.BaseFormSet):
         self.new_objects: list[Any] = []
         self.changed_objects: list[Any] = []
         self.deleted_objects: list[Any] = []
-        spec = instance.destination.spec
+        self.spec = spec = instance.destination.spec
         super().__init__(
             data,
             files,
@@ -431,6 +446,11 @@ class RuleFormSet(forms.BaseFormSet):
 
     def _prefilled_form(self, rule: Rule) -> forms.Form:
         return self._construct_form(len(self.before), initial=_initial(rule))
+
+    @property
+    def suggestions(self) -> list[tuple[str, str]]:
+        """Names to type for a CRM that takes any field; those of the lead values, for want of its own."""
+        return [*target_choices(self.spec), *LEAD_VALUES.items()] if self.spec.any_field else []
 
     @property
     def seen(self) -> str:
@@ -448,6 +468,10 @@ class RuleFormSet(forms.BaseFormSet):
             raise forms.ValidationError(
                 "Somebody else changed this draft in the meantime. Open the page again, then make your change."
             )
+
+    def get_queryset(self) -> list[Any]:
+        """No objects for the admin to show beside the rows."""
+        return []
 
     def rules(self) -> tuple[Rule, ...]:
         """The rows in their order, once they are valid."""

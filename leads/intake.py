@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from leads import payload
+from leads import payload, store
 from leads.models import Endpoint, Lead, Offer, Submission, key_digest
 from leads.ports import ring
 
@@ -46,15 +46,7 @@ class Accepted:
 
 def find_endpoint(key: str, now: datetime | None = None) -> Endpoint | None:
     """The open endpoint of that key with its offer; None for an unknown, revoked or expired key alike."""
-    now = now or timezone.now()
-    # The key itself stays sealed: a POST needs no decryption.
-    return (
-        Endpoint.objects.open(now)
-        .select_related("offer")
-        .defer("key")
-        .filter(key_digest=key_digest(key))
-        .first()
-    )
+    return store.endpoint_by_digest(key_digest(key), now or timezone.now())
 
 
 def accept(
@@ -78,17 +70,15 @@ def accept(
         expected_length=received.announced,
         schema=offer.schema,
     )
+    submission = _submission(offer, endpoint, received, digest, verdict, origin, now)
+    lead = _lead(submission, verdict) if isinstance(verdict, payload.Fields) else None
+    insertion = store.insertion(submission, lead)
     with transaction.atomic():
         if endpoint is not None:
             _take_turns(endpoint, digest)
             if repeat := _count_repeat(endpoint, digest, now):
                 return repeat
-        submission = _submission(offer, endpoint, received, digest, verdict, origin, now)
-        submission.save(force_insert=True)
-        lead = None
-        if isinstance(verdict, payload.Fields):
-            lead = _lead(submission, verdict)
-            lead.save(force_insert=True)
+        store.run(insertion)
     if lead is not None:
         ring()
     return Accepted(submission, lead and lead.pk, bool(lead and lead.is_test), repeated=False)
@@ -109,14 +99,10 @@ def _take_turns(endpoint: Endpoint, digest: str) -> None:
 
 def _count_repeat(endpoint: Endpoint, digest: str, now: datetime) -> Accepted | None:
     """Count this body on the row of its first copy, if that came less than ten minutes ago."""
-    first = (
-        Submission.objects.filter(endpoint=endpoint, body_digest=digest, received_at__gt=now - REPEAT_WINDOW)
-        .defer("body", "headers")
-        .order_by("-received_at")
-        .first()
-    )
-    if first is None:
+    if not store.has_copy(endpoint, digest, now - REPEAT_WINDOW):
         return None
+    copies = Submission.objects.filter(endpoint=endpoint, body_digest=digest)
+    first = copies.defer("body", "headers").latest("received_at")
     Submission.objects.filter(pk=first.pk).update(
         times_received=F("times_received") + 1, last_received_at=now
     )

@@ -161,7 +161,9 @@ class Submission(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     offer = models.ForeignKey(Offer, models.CASCADE, related_name="submissions")
-    endpoint = models.ForeignKey(Endpoint, models.SET_NULL, null=True, related_name="submissions")
+    endpoint = models.ForeignKey(
+        Endpoint, models.SET_NULL, null=True, related_name="submissions", db_index=False
+    )
     origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.ENDPOINT)
     received_at = models.DateTimeField(default=timezone.now)
     last_received_at = models.DateTimeField(null=True, help_text="When the same body last came again.")
@@ -179,7 +181,8 @@ class Submission(models.Model):
         ordering = ["-received_at", "-id"]
         verbose_name = "received request"
         indexes = [
-            # Finds a repeat; time last, so that only the newest copies are read.
+            # Finds a repeat; time last, so that only the newest copies are read. Each index here is paid for by every
+            # lead that comes in, so foreign keys have none of their own where one of these begins with them.
             models.Index(fields=["endpoint", "body_digest", "received_at"], name="submission_repeat"),
             models.Index(
                 fields=["-received_at", "-id"],
@@ -230,7 +233,7 @@ class Lead(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     submission = models.ForeignKey(Submission, models.CASCADE, related_name="leads")
-    offer = models.ForeignKey(Offer, models.CASCADE, related_name="leads")
+    offer = models.ForeignKey(Offer, models.CASCADE, related_name="leads", db_index=False)
     received_at = models.DateTimeField(default=timezone.now)
 
     # As read from the body. Text columns: a stranger's value may be as long as the body.
@@ -255,13 +258,20 @@ class Lead(models.Model):
 
     # The worker's.
     routed_at = models.DateTimeField(null=True, editable=False)
-    customer = models.ForeignKey(Customer, models.SET_NULL, null=True, blank=True, related_name="leads")
+    customer = models.ForeignKey(
+        Customer, models.SET_NULL, null=True, blank=True, related_name="leads", db_index=False
+    )
 
     # Staff's.
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.NEW)
     closed_reason = models.CharField(max_length=200, blank=True)
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="leads"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="leads",
+        db_index=False,
     )
 
     objects = LeadQuerySet.as_manager()
@@ -273,6 +283,8 @@ class Lead(models.Model):
             models.Index(fields=["offer", "-received_at"], name="lead_of_offer"),
             # The lead row is its own outbox: this index holds only what routing still owes.
             models.Index(fields=["received_at", "id"], condition=Q(routed_at=None), name="lead_unrouted"),
+            models.Index(fields=["customer"], condition=Q(customer__isnull=False), name="lead_of_customer"),
+            models.Index(fields=["owner"], condition=Q(owner__isnull=False), name="lead_of_owner"),
         ]
 
     def __str__(self) -> str:

@@ -54,6 +54,7 @@ class Ports:
     lead_panels: list[Callable[[HttpRequest, Lead], SafeString]] = field(default_factory=list)
     lead_columns: list[LeadColumn] = field(default_factory=list)
     lead_filters: list[type[Any]] = field(default_factory=list)
+    # As the admin takes actions; `permissions` on one names who sees it: ("app.codename", ...).
     lead_actions: list[Callable[..., Any]] = field(default_factory=list)
     timeline: list[Callable[[Lead], Iterable[TimelineEntry]]] = field(default_factory=list)
     offer_panels: list[Callable[[HttpRequest, Offer], SafeString]] = field(default_factory=list)

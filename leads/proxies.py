@@ -29,5 +29,12 @@ def client_address(meta: Mapping[str, Any], trusted: Iterable[str]) -> str:
     address = str(meta.get("REMOTE_ADDR", ""))
     forwarded = [part.strip() for part in str(meta.get("HTTP_X_FORWARDED_FOR", "")).split(",")]
     while forwarded and is_trusted(address, trusted):
-        address = forwarded.pop() or address
+        address = _without_port(forwarded.pop()) or address
     return address
+
+
+def _without_port(address: str) -> str:
+    """Some proxies, Azure Application Gateway for one, write 198.51.100.7:51234 or [2001:db8::7]:51234."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import Error, InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -66,8 +66,8 @@ class EndpointView(APIView):
             return _problem(411, "Length required", "Send the body with a Content-Length.")
         try:
             return _on_a_live_connection(lambda: _take(key, received))
-        except (OperationalError, InterfaceError):
-            logger.exception("A lead could not be stored: the database does not answer")
+        except Error:  # whatever is wrong with the database: the sender must know that this one is not stored
+            logger.exception("A lead could not be stored")
             response = _problem(503, "Database unavailable", "Nothing was stored. Send it again.")
             response["Retry-After"] = str(RETRY_AFTER_OUTAGE)
             return response

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html, format_html_join, html_safe
 from django.utils.safestring import SafeString
 
 from leads import lead_source
@@ -19,7 +19,8 @@ from leads.models import Lead
 LINE = 160  # characters of a stranger's text in a list or a heading
 FIELD = 2_000  # characters of one field on the lead's page
 
-DNC = "Do not contact. Microsoft sent this for information: the customer asked for another partner on your page."
+FOR_INFORMATION = "Microsoft sent this for information: the customer asked for another partner on your page."
+DNC = f"Do not contact. {FOR_INFORMATION}"
 NO_EMAIL = "This lead has no e-mail. Some offer types and privacy rules cause this."
 EDU = (
     "Microsoft withholds personal data of .edu users. You may have had an e-mail about this lead. "
@@ -67,7 +68,10 @@ def clock(moment: datetime) -> str:
 def when(moment: datetime) -> SafeString:
     """How long ago, with the exact time on pointing at it and for screen readers."""
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), clock(moment), ago(moment)
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(),
+        f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S %Z}",
+        ago(moment),
     )
 
 
@@ -76,6 +80,7 @@ def repeats(times: int) -> str:
     return REPEATED_TWICE if times == 2 else f"Received {times} times within 10 minutes; shown once."
 
 
+@html_safe
 @dataclass(frozen=True, slots=True)
 class Badge:
     """One word on a lead, and the sentence behind it. `kind` is its colour: plain, notice or alarm."""
@@ -84,7 +89,7 @@ class Badge:
     title: str
     kind: str = "plain"
 
-    def __html__(self) -> str:
+    def __str__(self) -> str:
         return format_html('<span class="badge {}" title="{}">{}</span>', self.kind, self.title, self.text)
 
 
@@ -122,7 +127,7 @@ def explanations(lead: Lead) -> list[Badge]:
 
 def _about_the_action(lead: Lead) -> list[Badge]:
     if lead.action == "DNC":
-        return [Badge("Do not contact", DNC, "alarm")]
+        return [Badge("Do not contact", FOR_INFORMATION, "alarm")]
     found = []
     if lead.action and lead.action not in lead_source.ACTIONS and not lead.is_test:
         found.append(

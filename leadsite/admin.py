@@ -13,8 +13,8 @@ from django.db.models import Model
 from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest
 
-# What only a superuser may hand out.
-POWERS = ("is_superuser", "user_permissions")
+OURS = ("leads", "crm_sync", "auth")  # whose permissions are of use here
+POWERS = ("is_superuser", "user_permissions")  # what only a superuser may hand out
 
 
 class PermissionsField(ModelMultipleChoiceField):
@@ -24,8 +24,9 @@ class PermissionsField(ModelMultipleChoiceField):
 
 def _choosing_permissions(db_field: Any, formfield: Any) -> Any:
     if formfield is not None and db_field.related_model is Permission:
-        # The widget asks this class for its labels; the rest of the field stays as Django made it.
+        # Only the labels differ; the rest of the field stays as Django made it.
         formfield.__class__ = PermissionsField
+        formfield.queryset = formfield.queryset.filter(content_type__app_label__in=OURS)
     return formfield
 
 

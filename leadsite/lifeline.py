@@ -1,4 +1,4 @@
-"""A child of `manage.py serve` ends when its parent is gone, however that died."""
+"""A process below `manage.py serve` ends when the one that started it is gone, however that died."""
 
 import os
 import signal
@@ -6,18 +6,31 @@ import threading
 import time
 
 INTERVAL = 0.5  # seconds
+PARENT = "LEADSITE_PARENT"  # who started this process, by its id
 
 
-def end_with_parent() -> None:
-    """Ask this process to stop, as SIGTERM would, once its parent is no longer the one it has now.
+def environment() -> dict[str, str]:
+    """The environment for a process that shall end with this one."""
+    return os.environ | {PARENT: str(os.getpid())}
 
-    Polling, because a parent's death gives no signal on macOS.
+
+def end_with_parent(grace: float) -> None:
+    """Ask this process to stop, as SIGTERM would, once its parent is gone, and kill it `grace` seconds later.
+
+    Polling, because a parent's death gives no signal on macOS. The parent is told by name: one that died before
+    this was called would never be missed. Does nothing in a process that was started by hand.
     """
-    parent = os.getppid()
+    parent = os.environ.get(PARENT)
+    if parent is not None:
+        threading.Thread(target=_watch, args=[int(parent), grace], name="lifeline", daemon=True).start()
 
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(INTERVAL)
+
+def _watch(parent: int, grace: float) -> None:
+    while os.getppid() == parent:
+        time.sleep(INTERVAL)
+    deadline = time.monotonic() + grace
+    while time.monotonic() < deadline:
+        # More than once: while a process is still starting, the first may come before there is a handler.
         os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+        time.sleep(INTERVAL)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -86,6 +86,7 @@ DATABASES = {"default": env.db_url_config(text("DATABASE_URL", f"sqlite:///{DATA
 ON_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
 DATABASES["default"]["CONN_MAX_AGE"] = None
 if ON_SQLITE:
+    DATABASES["default"]["ENGINE"] = "leadsite.sqlite"
     DATABASES["default"]["OPTIONS"] = {
         # FULL: with NORMAL the last commits can be lost at a power cut, and we have answered 201 by then.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",

@@ -86,7 +86,9 @@ class LeadSite(AdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         return super().index(request, {**home.context(request, notices(request)), **(extra_context or {})})
 
-    def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> HttpResponse:
+    def app_index(  # type: ignore[override]
+        self, request: HttpRequest, app_label: str, extra_context: Any = None
+    ) -> HttpResponse:
         """There are no apps on screen: what was an app's page leads home."""
         return redirect("admin:index")
 

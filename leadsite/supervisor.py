@@ -1,7 +1,6 @@
 """`manage.py serve`: starts the web server and the worker, restarts either, and stops both cleanly."""
 
 import logging
-import os
 import signal
 import socket
 import subprocess
@@ -9,9 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from urllib.error import URLError
-from urllib.request import urlopen
+from http.client import HTTPConnection, HTTPException
 
+from leadsite import lifeline
 from leadsite.envfile import BASE_DIR
 
 logger = logging.getLogger(__name__)
@@ -32,10 +31,8 @@ class Child:
         self.pause = FIRST_PAUSE
 
     def start(self) -> None:
-        # In our process group: Ctrl-C reaches it too, and it ends with us (leadsite.lifeline).
-        self.process = subprocess.Popen(  # noqa: S603
-            self.command, cwd=BASE_DIR, env=os.environ | {"LEADSITE_SUPERVISED": "1"}
-        )
+        # In our process group: Ctrl-C reaches it too, and it ends with us.
+        self.process = subprocess.Popen(self.command, cwd=BASE_DIR, env=lifeline.environment())  # noqa: S603
         self.started = time.monotonic()
 
     def keep_alive(self) -> None:
@@ -78,20 +75,20 @@ def port_is_taken(host: str, port: int) -> bool:
     return False
 
 
-def run(ready_url: str, on_ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; calls `on_ready` once `ready_url` answers 200."""
+def run(host: str, port: int, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; calls `on_ready` once the web server that listens there is ready."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     children = [
         Child("The web server", [sys.executable, "-m", "leadsite.web"]),
-        Child("The worker", [sys.executable, str(BASE_DIR / "manage.py"), "deliver"]),
+        Child("The worker", [sys.executable, "-m", "leadsite.worker"]),
     ]
     announced = False
     while not stopping.is_set():
         for child in children:
             child.keep_alive()
-        if not announced and is_ready(ready_url):
+        if not announced and is_ready(host, port):
             announced = True
             on_ready()
         stopping.wait(TICK)
@@ -102,10 +99,14 @@ def run(ready_url: str, on_ready: Callable[[], None]) -> None:
         child.end(deadline)
 
 
-def is_ready(url: str) -> bool:
-    """Whether the web server answers 200 there."""
+def is_ready(host: str, port: int) -> bool:
+    """Whether the web server that listens there can store leads. Asked without any proxy of the environment."""
+    connection = HTTPConnection({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port, timeout=2)  # noqa: S104
     try:
-        with urlopen(url, timeout=2) as response:  # noqa: S310  our own address
-            return response.status == 200
-    except (URLError, OSError):
+        # By a name that is always allowed, whatever PUBLIC_URL says.
+        connection.request("GET", "/readyz", headers={"Host": "localhost"})
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()

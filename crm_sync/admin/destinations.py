@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from crm_sync import connectors, delivery
-from crm_sync.admin import words
+from crm_sync import wording as words
 from crm_sync.admin.pages import Page, tell
 from crm_sync.connectors.base import Check
 from crm_sync.forms import clear_input, destination_form, setting_input
@@ -20,6 +20,7 @@ from crm_sync.models import Delivery, Destination
 from crm_sync.spec import Spec
 from leads import ports
 from leads.vault import MASK
+from leads.wording import clip
 
 
 @admin.register(Destination)
@@ -53,9 +54,9 @@ class DestinationAdmin(Page):
     @admin.display(description="State", ordering="state__state")
     def health(self, obj: Destination) -> SafeString:
         return format_html(
-            '<span class="state state-{}">{}</span>',
+            '<span class="health {}">{}</span>',
             obj.state.state,
-            words.short(words.connection_state(obj.state, timezone.now()), 160),
+            clip(words.connection_state(obj.state, timezone.now())),
         )
 
     @admin.display(description="Waiting", ordering="owed")
@@ -150,8 +151,8 @@ class DestinationAdmin(Page):
                 "state": obj.state,
                 "sentence": words.connection_state(obj.state, now),
                 "advice": words.connection_advice(obj.state),
-                "tested": words.ago(obj.state.checked_at, now),
-                "last_success": words.ago(obj.state.last_success_at, now),
+                "tested": words.ago(obj.state.checked_at),
+                "last_success": words.ago(obj.state.last_success_at),
                 "routes": _routes(obj) if request.user.has_perm("crm_sync.view_route") else None,
                 "may": self.may(request),
                 "may_add_route": request.user.has_perm("crm_sync.add_route"),
@@ -170,7 +171,8 @@ class DestinationAdmin(Page):
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """What goes with a connection that has sent nothing yet, in words."""
         going = [
-            [str(obj), [f"Sends to: {route}, with its field mapping" for route in obj.routes.all()]] for obj in objs
+            [str(obj), [f"Sends to: {route}, with its field mapping" for route in obj.routes.all()]]
+            for obj in objs
         ]
         routes = sum(len(children) for _, children in going)
         counts = {"CRM connections": len(going)} | ({"Sends to": routes} if routes else {})

@@ -22,6 +22,7 @@ from crm_sync.models import Worker
 logger = logging.getLogger(__name__)
 
 SWEEP = 2.0  # seconds between looks at the database when nobody rings
+PAUSE = 0.05  # seconds from one round to the next, at the least
 SLOTS = 50  # pushes at once in this process
 
 
@@ -67,7 +68,7 @@ class Engine:
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._stopping = threading.Event()
-        self._next_sweep = 0.0
+        self._next_sweep = self._last_round = 0.0
         self._drainers: dict[int, _Drainer] = {}
         self._executor = ThreadPoolExecutor(SLOTS, thread_name_prefix="push")
 
@@ -87,7 +88,10 @@ class Engine:
             )
             Worker.objects.exclude(name=self.name).delete()
             while not self._stopping.is_set():
+                # Rings that come fast are answered together: a round for each would compete with intake.
+                self._stopping.wait(max(0.0, self._last_round + PAUSE - time.monotonic()))
                 _wait_for(bell)
+                self._last_round = time.monotonic()
                 try:
                     self._round()
                 except DatabaseError:
@@ -102,7 +106,10 @@ class Engine:
 
     def _round(self) -> None:
         now = delivery.now()
-        wake = set(routing.route_everything(now))
+        routed = routing.route_waiting(now)
+        if routed.leads == routing.BATCH:
+            ring()  # there is more; but first, those destinations are woken
+        wake = set(routed.destinations)
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + SWEEP
             Worker.objects.filter(name=self.name).update(seen_at=timezone.now())

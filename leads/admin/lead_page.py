@@ -69,14 +69,12 @@ def _person(lead: Lead) -> Iterator[Fact]:
     yield Fact("Phone", clip_and_tell(lead.phone))
     name = country_name(country_code(lead.country))
     sent = clip_and_tell(lead.country)
-    yield Fact("Country", f"{name} (sent as {sent})" if name and name != sent else sent)
+    yield Fact("Country", f"{name} ({sent})" if name and name != sent else sent)
 
 
 def _listing(lead: Lead) -> Iterator[Fact]:
     action = lead_source.ACTIONS.get(lead.action)
-    yield Fact(
-        "Action", f"{action.label} ({action.code}). {action.what}" if action else clip_and_tell(lead.action)
-    )
+    yield Fact("Action", f"{action.what} ({action.code})" if action else clip_and_tell(lead.action))
     yield Fact("Offer", f"{lead.offer.title} ({lead.offer.slug})")
     if lead.offer_title and lead.offer_title != lead.offer.title:
         yield Fact("Offer title sent", clip_and_tell(lead.offer_title))

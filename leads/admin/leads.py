@@ -147,15 +147,16 @@ class LeadAdmin(admin.ModelAdmin):
 
     @admin.display(description="who", ordering="last_name")
     def person(self, lead: Lead) -> SafeString:
-        company = clip(lead.company) if lead.company != lead.who else ""
+        company = clip(lead.company, 80) if lead.company != lead.who else ""
         return format_html(
             '<span class="who">{}</span> <span class="quiet">{}</span>', clip(lead.who, 80), company
         )
 
     @admin.display(description="what")
     def did(self, lead: Lead) -> SafeString:
-        what = clip(lead_source.action_label(lead.action) or "No action named", 60)
-        return format_html("{} {}", what, badge_row(lead))
+        label = clip(lead_source.action_label(lead.action) or "No action named", 60)
+        # A badge says it already, and louder.
+        return format_html("{} {}", "" if lead.action == "DNC" else label, badge_row(lead))
 
     @admin.display(description="country")
     def from_country(self, lead: Lead) -> str:
@@ -197,10 +198,10 @@ class LeadAdmin(admin.ModelAdmin):
             Note.objects.create(lead=lead, author_id=request.user.pk, text=form.cleaned_data["text"])
             messages.success(request, "Note added.")
         else:
-            messages.error(request, "; ".join(form.errors["text"]))
+            messages.error(request, "; ".join(map(str, form.errors["text"])))
         return HttpResponseRedirect(reverse("admin:leads_lead_change", args=[lead.pk]) + "#timeline")
 
-    def construct_change_message(
+    def construct_change_message(  # type: ignore[override]  # a plain text is stored as it is
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> str:
         """What the timeline says: old and new, not only which field was touched."""

@@ -33,7 +33,11 @@ FROM_OUTSIDE = (Submission.Origin.ENDPOINT, Submission.Origin.SPOOL)
 NO_URL = "No URL: nothing can reach this offer."
 NOT_PROVEN = "No lead has ever reached this URL. Press Validate in Partner Center."
 UNREADABLE = "Something has reached this URL, but it could not be read: see Quarantine."
+DEMO = "Part of the demo: nothing at Microsoft points here."
 TESTED = "Microsoft's test lead arrived. Real leads start after the offer is published."
+
+
+ONE_BUTTON = {"show_save_and_add_another": False, "show_save_and_continue": False}
 
 
 class SchemaField(JSONField):
@@ -123,9 +127,9 @@ class OfferAdmin(admin.ModelAdmin):
     def listing(self, offer: Offer) -> str:
         return offer.slug
 
-    @admin.display(description="leads are")
+    @admin.display(description="offer is")
     def on(self, offer: Offer) -> str:
-        return "Sent" if offer.enabled else "Stored, not sent"
+        return "On" if offer.enabled else "Off: leads are stored, not sent"
 
     @admin.display(description="its URL")
     def url_state(self, offer: Offer) -> str:
@@ -155,15 +159,17 @@ class OfferAdmin(admin.ModelAdmin):
         return HttpResponseRedirect(request.path)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        return super().add_view(request, form_url, {"title": "Add an offer", **(extra_context or {})})
+        return super().add_view(
+            request, form_url, {**ONE_BUTTON, "title": "Add an offer", **(extra_context or {})}
+        )
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         offer = self.get_object(request, object_id)
-        found = {}
+        found = dict(ONE_BUTTON)
         if offer is not None and self.has_view_permission(request, offer):
-            found = self._page(request, offer)
+            found |= self._page(request, offer)
         return super().change_view(request, object_id, form_url, {**found, **(extra_context or {})})
 
     def _page(self, request: HttpRequest, offer: Any) -> dict[str, Any]:
@@ -196,7 +202,9 @@ def state_of(offer: Any) -> str:
         return "Live: real leads arrive."
     if offer.was_tested:
         return TESTED
-    return UNREADABLE if offer.was_reached else NOT_PROVEN
+    if offer.was_reached:
+        return UNREADABLE
+    return DEMO if offer.is_demo else NOT_PROVEN
 
 
 def _has_leads(offer: Offer) -> bool:

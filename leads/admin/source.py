@@ -10,7 +10,7 @@ from leads.models import Submission
 MOST_TEXT = 64 * 1024  # characters of a body on screen
 MOST_LINES = 300
 LONGEST_LINE = 1_000  # characters
-LINES_BEFORE = 40  # above the first marked line, where a text is too long to be shown whole
+LINES_BEFORE = 8  # above the first marked line, where a text is too long to be shown whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,12 @@ def ours(scratch: Path) -> Iterator[str]:
 def plain(scratch: Path) -> Iterator[str]:
     """The reference server; yields its URL."""
     port = free_port()
-    environment = os.environ | {"PLAIN_DATABASE": str(scratch / "plain.sqlite3"), "PLAIN_PORT": str(port)}
-    server = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.plain"], cwd=ROOT, env=environment)
+    environment = os.environ | {"PLAIN_DATABASE": str(scratch / "plain.sqlite3")}
+    make_table = "from tests.benchmarks.plain import make_table; make_table()"
+    subprocess.run([sys.executable, "-c", make_table], cwd=ROOT, env=environment, check=True)
+    granian = f"granian --interface wsgi --workers 2 --blocking-threads 4 --port {port} --log-level warning"
+    command = [sys.executable, "-m", *granian.split(), "tests.benchmarks.plain:application"]
+    server = subprocess.Popen(command, cwd=ROOT, env=environment)
     url = f"http://127.0.0.1:{port}/in/plain"
     try:
         wait_until(lambda: _answers(url), 30, "the start of the reference server")

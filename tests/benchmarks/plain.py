@@ -72,25 +72,3 @@ application = WSGIHandler()
 def make_table() -> None:
     with connection.schema_editor() as editor:
         editor.create_model(PlainLead)
-
-
-def serve(port: int) -> None:
-    from granian import Granian
-    from granian.constants import HTTPModes, Interfaces
-    from granian.log import LogLevels
-
-    make_table()
-    Granian(
-        "tests.benchmarks.plain:application",
-        address="127.0.0.1",
-        port=port,
-        interface=Interfaces.WSGI,
-        http=HTTPModes.auto,
-        workers=2,
-        blocking_threads=4,
-        log_level=LogLevels.warning,
-    ).serve()
-
-
-if __name__ == "__main__":
-    serve(int(os.environ["PLAIN_PORT"]))

@@ -623,6 +623,21 @@ def test_a_route_that_was_never_published_is_left_out(alices: dict[str, Any]) ->
     assert "contoso.backup -> hook: left out, because its mapping was never published." in result.notes
 
 
+GUIDE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
+
+
+def test_the_guide_explains_every_key() -> None:
+    for section, (keys, _) in config._SECTIONS.items():
+        chapter = GUIDE.partition(f"## `{section}`")[2].partition("\n## ")[0]
+        assert [key for key in keys if f"| `{key}` |" not in chapter] == []
+
+
+def test_the_example_of_the_guide_applies() -> None:
+    example = GUIDE.partition("```json\n")[2].partition("```")[0]
+    config.apply(example, NOW, environ={"HOOK_SECRET": SECRET})
+    assert hook().secrets == {"secret": SECRET}
+
+
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 NAMES = st.text("abcXYZ-_ äé漢", min_size=1, max_size=8).filter(lambda name: name.strip() == name)
 IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,5}", fullmatch=True)
@@ -704,7 +719,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     return {"offers": offers, "destinations": destinations, "routes": routes}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(documents())
 def test_applying_what_was_exported_changes_nothing(document: dict[str, Any]) -> None:
     with transaction.atomic():

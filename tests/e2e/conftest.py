@@ -169,7 +169,7 @@ class Site:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self.output += line
-            if line.startswith("  Only this computer") or line.startswith("  Microsoft and your staff"):
+            if line.startswith(("  Only this computer", "  Microsoft and your staff")):
                 self._ready.set()
         self._ready.set()  # it ended
 

@@ -31,11 +31,7 @@ class Command(BaseCommand):
             self.stdout.write(announcement(password))
             self.stdout.flush()  # into a pipe or a file too, where Python would keep it until the end
 
-        host = "127.0.0.1" if settings.HOST == "0.0.0.0" else settings.HOST  # noqa: S104
-        supervisor.run(
-            f"http://{host}:{settings.PORT}/readyz",
-            on_ready=announce,
-        )
+        supervisor.run(settings.HOST, settings.PORT, on_ready=announce)
 
 
 def announcement(password: str) -> str:

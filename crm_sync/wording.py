@@ -1,25 +1,23 @@
 """What screens say about connections, routes and sendings: plain, exact, and with the next step."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import slugify, Truncator
-from django.utils.timesince import timesince
 
 from crm_sync import connectors
+from crm_sync.forms import anchor
 from crm_sync.mapping import LEAD_VALUES, TRANSFORMS, Rule
 from crm_sync.models import Attempt, Delivery, Destination, DestinationState, FieldRule, Route
 from crm_sync.spec import Spec
+from leads import wording as leads_wording
 
 State, Held = Delivery.State, Delivery.Held
-DEMO_BADGE = SafeString('<span class="badge badge-demo">Demo</span>')
 
 
 def clock(moment: datetime | None, now: datetime) -> str:
@@ -27,28 +25,18 @@ def clock(moment: datetime | None, now: datetime) -> str:
     if moment is None:
         return ""
     local, today = timezone.localtime(moment), timezone.localtime(now).date()
-    return date_format(local, "H:i" if local.date() == today else "j M, H:i")
+    return f"{local:%H:%M}" if local.date() == today else leads_wording.clock(moment)
 
 
-def ago(moment: datetime | None, now: datetime | None = None) -> SafeString | str:
+def ago(moment: datetime | None) -> SafeString | str:
     """How long ago, with the exact time behind it."""
-    if moment is None:
-        return "Never"
-    now = now or timezone.now()
-    exact = date_format(timezone.localtime(moment), "Y-m-d H:i:s T")
-    words = "just now" if (now - moment).total_seconds() < 60 else f"{timesince(moment, now, depth=1)} ago"
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, words)
+    return leads_wording.when(moment) if moment else "Never"
 
 
 def sentence(text: str) -> str:
     """The text with a full stop at its end; nothing for nothing."""
     text = text.strip()
     return text if not text or text[-1] in ".!?…" else f"{text}."
-
-
-def short(text: str, length: int = 90) -> str:
-    """For lists, where a long reason would push everything else off the screen."""
-    return Truncator(text).chars(length)
 
 
 def count(number: int, one: str, many: str = "") -> str:
@@ -64,7 +52,7 @@ def kind_of(destination: Destination) -> str:
 
 
 def name_of(destination: Destination) -> SafeString:
-    return format_html("{} {}", destination.name, DEMO_BADGE if destination.is_demo else "")
+    return format_html("{} {}", destination.name, leads_wording.DEMO_BADGE if destination.is_demo else "")
 
 
 # --- Connections ---------------------------------------------------------------------------------------------
@@ -137,13 +125,13 @@ def sending_summary(delivery: Delivery, now: datetime) -> str:
         case State.REJECTED:
             return f"Refused by {name}"
         case State.HELD:
-            return f"Held: {_HELD_SHORT[delivery.held_reason]}"
+            return f"Held: {HELD_SHORT[delivery.held_reason]}"
         case State.CANCELLED:
             return f"Cancelled, not sent to {name}"
     return f"Waiting: {_wait_short(delivery, now)}"
 
 
-_HELD_SHORT: Mapping[str, str] = {
+HELD_SHORT: Mapping[str, str] = {
     Held.DNC: "do not contact",
     Held.APPROVAL: "needs approval",
     Held.MAPPING_BROKEN: "field mapping is broken",
@@ -203,12 +191,16 @@ def _delivered(delivery: Delivery, now: datetime) -> Said:
 def _rejected(delivery: Delivery, now: datetime) -> Said:
     what = f"{delivery.destination.name} refused this lead. {sentence(delivery.reason)}"
     if delivery.duplicate_of:
-        todo = f"The CRM takes it for a duplicate of its record {delivery.duplicate_of}. If that is so, cancel."
+        todo = (
+            f"The CRM takes it for a duplicate of its record {delivery.duplicate_of}. If that is so, cancel."
+        )
         return Said(what, todo)
     if delivery.field:
         return Said(what, _about_field(delivery.field), *_mapping(delivery, delivery.field))
     return Said(
-        what, "Mend what the CRM complains about, there or in the field mapping, then retry.", *_mapping(delivery)
+        what,
+        "Mend what the CRM complains about, there or in the field mapping, then retry.",
+        *_mapping(delivery),
     )
 
 
@@ -227,7 +219,9 @@ def _held(delivery: Delivery, now: datetime) -> Said:
             )
         case Held.APPROVAL:
             return Said(
-                f"Held: somebody must let it go to {name}.", "Approve it to send it, or cancel it.", *_mapping(delivery)
+                f"Held: somebody must let it go to {name}.",
+                "Approve it to send it, or cancel it.",
+                *_mapping(delivery),
             )
         case Held.MAPPING_BROKEN:
             return _held_by_mapping(delivery)
@@ -283,20 +277,35 @@ def route_url(route_id: int, field: str = "") -> str:
     return f"{url}#{anchor(field)}" if field else url
 
 
-def anchor(field: str) -> str:
-    """The id of the row of a CRM field on the route's page."""
-    return f"field-{slugify(field, allow_unicode=True) or 'other'}"
-
-
 def outcome(attempt: Attempt) -> str:
     return attempt.get_outcome_display() if attempt.outcome else "Under way"
+
+
+def record_link(delivery: Delivery) -> SafeString | str:
+    """The CRM's own page of the record, where the CRM gave a safe address; nothing while there is none."""
+    if delivery.state != State.DELIVERED:
+        return ""
+    name = f"In {delivery.destination.name}"
+    url = delivery.remote_url
+    # The address is the CRM's answer: it is a stranger's too.
+    if not url.startswith(("https://", "http://", "/admin/")):
+        return name
+    return format_html('<a href="{}">{}</a>', url, name)
+
+
+def versions(attempt: Attempt) -> str:
+    """Which mapping made the record of a try."""
+    if attempt.route_mapping is None:
+        return ""
+    default = f" over the connection's {attempt.default_mapping}" if attempt.default_mapping else ""
+    return f"Field mapping {attempt.route_mapping}{default}"
 
 
 # --- Mappings ------------------------------------------------------------------------------------------------
 
 
 def mapping_state(route: Route) -> str:
-    """"Draft of v3 · live v2", or what stands for it."""
+    """What is live and what is being edited: "Draft of v3 · live v2"."""
     live, draft = route.live_mapping, route.draft
     if live and draft:
         return f"Draft of {draft} · live {live}"
@@ -318,7 +327,8 @@ class Row:
     overridden: bool = False
 
 
-def row(rule: Rule, spec: Spec, *, overridden: bool = False) -> Row:
+def row(rule: Rule, spec: Spec, own: Sequence[Rule] = ()) -> Row:
+    """A rule in words; beside the route's `own` rules, an inherited one may never get its turn."""
     labels = {target.name: target.label for target in spec.fields}
     target = "Every field" if rule.target == "*" else labels.get(rule.target, rule.target)
     return Row(
@@ -327,8 +337,9 @@ def row(rule: Rule, spec: Spec, *, overridden: bool = False) -> Row:
         how=_HOW.get(rule.kind, rule.kind),
         value=_VALUE.get(rule.kind, lambda rule: "")(rule),
         extras=" ".join(_extras(rule)),
-        anchor=anchor(rule.target),
-        overridden=overridden,
+        anchor=anchor(rule.target)
+        + ("-inherited" if any(rule.target == mine.target for mine in own) else ""),
+        overridden=any(rule.target == mine.target and not mine.when for mine in own),
     )
 
 
@@ -364,5 +375,3 @@ def _extras(rule: Rule) -> list[str]:
         found.append("Sent even when empty.")
     found += [f"Only when {source_label(name)} is {' or '.join(texts)}." for name, texts in rule.when.items()]
     return found
-
-

@@ -1,0 +1,284 @@
+"""The menu and what stands on every page: our words only, and for each person what they may see."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.test import Client
+from django.urls import reverse
+
+from leads.ports import Notice, ports
+from leadsite.roles import ROLES
+from tests.staff import GROUPS, lead_of, make_offer, person, post, signed_in
+
+pytestmark = pytest.mark.django_db
+
+
+def menu(text: str) -> list[str]:
+    found = re.search(r'<nav class="menu".*?</nav>', text, re.DOTALL)
+    return re.findall(r"<a [^>]*>([^<]+)</a>", found[0]) if found else []
+
+
+def shown(client: Client, url: str = "/admin/") -> str:
+    return client.get(url, follow=True).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "not_there"),
+    [
+        ("alice", {"Home", "Leads", "Quarantine", "Offers", "Users", "Groups", "Settings"}, set()),
+        ("erin", {"Leads", "Quarantine", "Offers", "Users", "Groups", "Settings"}, set()),
+        ("bob", {"Leads", "Quarantine", "Offers"}, {"Users", "Groups", "Settings"}),
+        ("charlie", {"Leads", "Quarantine", "Offers"}, {"Users", "Groups", "Settings"}),
+        ("dave", {"Leads", "Quarantine", "Offers"}, {"Users", "Groups", "Settings"}),
+        ("frank", {"Home"}, {"Leads", "Quarantine", "Offers", "Users", "Groups", "Settings"}),
+    ],
+)
+def test_everybody_sees_the_pages_they_may_open(name: str, there: set[str], not_there: set[str]) -> None:
+    client = signed_in(name)
+    entries = menu(shown(client))
+    assert there <= set(entries)
+    assert not not_there & set(entries)
+    assert len(entries) == len(set(entries))
+
+
+@pytest.mark.parametrize("name", ["alice", *GROUPS])
+def test_every_entry_of_the_menu_opens(name: str) -> None:
+    client = signed_in(name)
+    text = shown(client)
+    for url in re.findall(r'href="([^"]+)"', re.search(r'<nav class="menu".*?</nav>', text, re.DOTALL)[0]):  # type: ignore[index]
+        assert client.get(url).status_code == 200, f"{name}: {url}"
+
+
+def pages(client: Client) -> list[str]:
+    """Every page of the site that needs no more than an object of its kind."""
+    offer = make_offer()
+    lead, broken = lead_of(post(offer)), post(offer, b"{")
+    colleague = person("bob")
+    return [
+        "/admin/",
+        "/admin/settings/",
+        "/admin/password_change/",
+        "/admin/leads/",
+        "/admin/leads/lead/",
+        reverse("admin:leads_lead_change", args=[lead.pk]),
+        reverse("admin:leads_lead_history", args=[lead.pk]),
+        "/admin/leads/submission/",
+        reverse("admin:leads_submission_change", args=[broken.pk]),
+        "/admin/leads/offer/",
+        "/admin/leads/offer/add/",
+        reverse("admin:leads_offer_change", args=[offer.pk]),
+        reverse("admin:leads_offer_history", args=[offer.pk]),
+        reverse("admin:leads_offer_delete", args=[make_offer("other").pk]),
+        "/admin/auth/",
+        "/admin/auth/user/",
+        "/admin/auth/user/add/",
+        reverse("admin:auth_user_change", args=[colleague.pk]),
+        reverse("admin:auth_user_delete", args=[colleague.pk]),
+        reverse("admin:auth_user_password_change", args=[colleague.pk]),
+        "/admin/auth/group/",
+        "/admin/auth/group/add/",
+        "/admin/auth/group/1/change/",
+    ]
+
+
+def test_no_page_names_an_app_or_the_tool_it_is_made_with() -> None:
+    client = signed_in("alice")
+    labels = {str(config.verbose_name) for config in apps.get_app_configs()} - OUR_WORDS
+    for url in pages(client):
+        text = re.sub(r"<[^>]+>", " ", shown(client, url))
+        for word in ("Django", "crm_sync", "leads |", "auth |", "site administration", *labels):
+            assert word not in text, f"{url} says {word}"
+
+
+OUR_WORDS = {"Leads", "Sessions", "Messages", "Site"}
+
+
+def test_no_page_has_a_script_or_a_style_in_it() -> None:
+    client = signed_in("alice")
+    for url in pages(client):
+        text = shown(client, url)
+        assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", text), url
+        assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>", text), url
+
+
+def test_a_title_says_which_page_it_is() -> None:
+    client = signed_in("alice")
+    for url in pages(client):
+        title = re.search(r"<title>(.*?)</title>", shown(client, url), re.DOTALL)
+        assert title
+        words = title[1].strip()
+        assert words.endswith("| Marketplace leads")
+        assert len(words) > len("| Marketplace leads"), url
+
+
+def test_the_sign_in_page_is_ours() -> None:
+    text = shown(Client())
+    assert "<title>Log in | Marketplace leads</title>" in text
+    assert "Django" not in text
+    assert not menu(text)
+
+
+def test_signing_out_says_so() -> None:
+    text = signed_in("bob").post("/admin/logout/").content.decode()
+    assert "You are logged out" in text
+    assert "quality time" not in text
+
+
+def test_an_app_has_no_page() -> None:
+    for label in ("leads", "auth", "crm_sync"):
+        assert signed_in("alice").get(f"/admin/{label}/").headers["Location"] == "/admin/"
+
+
+# What stands everywhere
+
+
+@pytest.fixture
+def alarm(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], list[int]]:
+    """Report one alarm; returns the list that grows with each time it is asked for."""
+
+    def make(everywhere: bool) -> list[int]:
+        asked: list[int] = []
+
+        def source(request: Any) -> list[Notice]:
+            asked.append(1)
+            return [Notice("error", "No worker is alive.", "/admin/settings/", "See", everywhere=everywhere)]
+
+        monkeypatch.setattr(ports, "notices", [source])
+        return asked
+
+    return make
+
+
+def test_an_alarm_stands_on_every_page_and_is_asked_for_once(alarm: Callable[[bool], list[int]]) -> None:
+    asked = alarm(True)
+    client = signed_in("dave")
+    for url in ("/admin/", "/admin/leads/lead/", "/admin/leads/offer/"):
+        asked.clear()
+        text = shown(client, url)
+        assert text.count("No worker is alive.") == 1
+        assert 'role="alert"' in text
+        assert asked == [1]
+
+
+def test_a_notice_that_is_no_alarm_stands_on_home_only(alarm: Callable[[bool], list[int]]) -> None:
+    alarm(False)
+    client = signed_in("dave")
+    assert "No worker is alive." in shown(client)
+    assert "No worker is alive." not in shown(client, "/admin/leads/lead/")
+
+
+def test_strangers_learn_nothing_from_the_sign_in_page(alarm: Callable[[bool], list[int]]) -> None:
+    asked = alarm(True)
+    assert "No worker" not in shown(Client())
+    assert asked == []
+
+
+def test_the_version_stands_at_the_foot(settings: Any) -> None:
+    assert f"Marketplace leads {settings.VERSION}" in shown(signed_in("dave"))
+
+
+# Pages for when something is not as it should be
+
+
+def test_403_says_in_words_who_can_help() -> None:
+    response = signed_in("frank").get("/admin/leads/lead/")
+    text = response.content.decode()
+    assert response.status_code == 403
+    assert "You may not do this" in text
+    assert "frank" in text
+    assert "An administrator can give it to you" in text
+
+
+def test_404_says_what_happened() -> None:
+    response = signed_in("frank").get("/admin/nothing/")
+    assert response.status_code == 404
+    assert "There is nothing here" in response.content.decode()
+
+
+def test_500_says_that_leads_still_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(request: Any) -> list[Notice]:
+        raise RuntimeError("as planned")
+
+    client = signed_in("dave")
+    client.raise_request_exception = False
+    monkeypatch.setattr(ports, "notices", [broken])
+    response = client.get("/admin/")
+    assert response.status_code == 500
+    assert "Leads are still taken in" in response.content.decode()
+    assert "as planned" not in response.content.decode()
+
+
+def test_a_form_that_is_too_old_is_refused_in_words() -> None:
+    client = Client(enforce_csrf_checks=True)
+    response = client.post("/admin/login/", {"username": "x", "password": "y"})
+    assert response.status_code == 403
+    assert "This form is too old" in response.content.decode()
+
+
+# Users and groups
+
+
+def new_user(client: Client) -> Any:
+    data = {"username": "grace", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+    return client.post("/admin/auth/user/add/", data)
+
+
+PASSWORD = "correct horse battery staple"
+
+
+def test_a_new_user_may_sign_in() -> None:
+    new_user(signed_in("erin"))
+    assert Client().login(username="grace", password=PASSWORD)
+    assert person("grace").is_staff
+
+
+@pytest.mark.parametrize("name", ["bob", "charlie", "dave", "frank"])
+def test_only_administrators_see_users(name: str) -> None:
+    client = signed_in(name)
+    assert client.get("/admin/auth/user/").status_code == 403
+    assert new_user(client).status_code == 403
+
+
+def test_an_administrator_becomes_no_superuser() -> None:
+    erin = person("erin")
+    client = signed_in("erin")
+    url = reverse("admin:auth_user_change", args=[erin.pk])
+    data = {
+        "username": "erin",
+        "is_active": "on",
+        "is_staff": "on",
+        "is_superuser": "on",
+        "user_permissions": ["1"],
+        "groups": [group.pk for group in erin.groups.all()],
+        "date_joined_0": "2026-01-01",
+        "date_joined_1": "00:00:00",
+    }
+    assert client.post(url, data).status_code == 302
+    erin.refresh_from_db()
+    assert not erin.is_superuser
+    assert not erin.user_permissions.exists()
+
+
+def test_an_administrator_cannot_take_over_a_superuser() -> None:
+    alice = person("alice")
+    client = signed_in("erin")
+    assert (
+        client.post(reverse("admin:auth_user_change", args=[alice.pk]), {"username": "x"}).status_code == 403
+    )
+    url = reverse("admin:auth_user_password_change", args=[alice.pk])
+    assert client.post(url, {"password1": PASSWORD, "password2": PASSWORD}).status_code == 403
+
+
+def test_permissions_are_named_without_apps() -> None:
+    text = shown(signed_in("alice"), "/admin/auth/group/1/change/")
+    assert "Lead: can view lead" in text
+    assert "Log entry" not in text
+
+
+def test_the_groups_are_there() -> None:
+    text = shown(signed_in("alice"), "/admin/auth/group/")
+    for name in ROLES:
+        assert name in text
