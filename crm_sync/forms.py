@@ -313,7 +313,7 @@ class RuleForm(forms.Form):
     rule: Rule | None = None
 
     def __init__(self, *args: Any, spec: Spec, sources: Sequence[tuple[str, Any]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, label_suffix="", **kwargs)
         self.spec = spec
         self._offer("kind", list(FieldRule._meta.get_field("kind").flatchoices))
         transforms = [(slug, transform.label) for slug, transform in TRANSFORMS.items()]
@@ -348,7 +348,7 @@ class RuleForm(forms.Form):
 
     @property
     def anchor(self) -> str:
-        return anchor(str(self["target"].value() or "")) if self.initial else ""
+        return anchor(str(self["target"].value() or ""))
 
     @property
     def has_more(self) -> bool:
@@ -445,7 +445,8 @@ class RuleFormSet(forms.BaseFormSet):
             self.forms[-self.extra] = self._prefilled_form(self.prefilled)
 
     def _prefilled_form(self, rule: Rule) -> forms.Form:
-        return self._construct_form(len(self.before), initial=_initial(rule))
+        index = len(self.before)
+        return self._construct_form(index, initial=_initial(rule), **self.get_form_kwargs(index))
 
     @property
     def suggestions(self) -> list[tuple[str, str]]:

@@ -25,6 +25,8 @@ def clock(moment: datetime | None, now: datetime) -> str:
     if moment is None:
         return ""
     local, today = timezone.localtime(moment), timezone.localtime(now).date()
+    if 0 < (moment - now).total_seconds() < 120:
+        return f"{local:%H:%M:%S}"  # to the minute, "next try 17:10" reads like the past
     return f"{local:%H:%M}" if local.date() == today else leads_wording.clock(moment)
 
 
@@ -281,16 +283,17 @@ def outcome(attempt: Attempt) -> str:
     return attempt.get_outcome_display() if attempt.outcome else "Under way"
 
 
-def record_link(delivery: Delivery) -> SafeString | str:
-    """The CRM's own page of the record, where the CRM gave a safe address; nothing while there is none."""
-    if delivery.state != State.DELIVERED:
-        return ""
-    name = f"In {delivery.destination.name}"
-    url = delivery.remote_url
-    # The address is the CRM's answer: it is a stranger's too.
-    if not url.startswith(("https://", "http://", "/admin/")):
-        return name
-    return format_html('<a href="{}">{}</a>', url, name)
+def record_url(delivery: Delivery) -> str:
+    """The CRM's own page of the record; nothing where there is none, or none that is safe to follow."""
+    # The address is the CRM's answer, so it is a stranger's.
+    safe = delivery.remote_url.startswith(("https://", "http://", "/admin/"))
+    return delivery.remote_url if safe and delivery.state == State.DELIVERED else ""
+
+
+def sending_line(delivery: Delivery, now: datetime) -> SafeString | str:
+    """The state of a sending in a few words, leading to the record where there is one."""
+    summary, url = sending_summary(delivery, now), record_url(delivery)
+    return format_html('<a href="{}">{}</a>', url, summary) if url else summary
 
 
 def versions(attempt: Attempt) -> str:

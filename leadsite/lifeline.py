@@ -28,9 +28,6 @@ def end_with_parent(grace: float) -> None:
 def _watch(parent: int, grace: float) -> None:
     while os.getppid() == parent:
         time.sleep(INTERVAL)
-    deadline = time.monotonic() + grace
-    while time.monotonic() < deadline:
-        # More than once: while a process is still starting, the first may come before there is a handler.
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(INTERVAL)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(grace)
     os.kill(os.getpid(), signal.SIGKILL)

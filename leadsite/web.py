@@ -17,11 +17,15 @@ GRACE = 20  # seconds that requests in progress have to be answered
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadsite.settings")
     lifeline.end_with_parent(GRACE)
+    if lifeline.PARENT in os.environ:
+        # Ctrl-C reaches every process, and the supervisor's SIGTERM comes on its heels: a granian worker that gets
+        # two signals at once hangs. So this process and its workers leave Ctrl-C to the supervisor.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     django.setup()
     from django.conf import settings
 
     os.environ.update(lifeline.environment())  # the workers end with this process, not with the supervisor
-    os.register_at_fork(after_in_child=_stop_on_a_signal)
+    os.register_at_fork(after_in_child=_stop_at_once)
     Granian(
         "leadsite.wsgi:application",
         address=settings.HOST,
@@ -38,11 +42,10 @@ def main() -> None:
     ).serve()
 
 
-def _stop_on_a_signal() -> None:
-    """Until a new worker has handlers of its own, it has this process's, which only set a flag of this process:
-    told to stop by then, it would go on."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
+def _stop_at_once() -> None:
+    """Until a new worker has a handler of its own, it has this process's, which only sets a flag of this process:
+    told to stop by then, the worker would go on."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -198,7 +198,7 @@ class DestinationAdmin(Page):
         delivery.resume(obj, at=delivery.now())
         ports.ring()
         self.log_change(request, obj, "Resumed.")
-        tell(request, f"{obj.name} is resumed. What waited goes out now.")
+        tell(request, f"{obj.name} sends again: what waited goes out now.")
         return HttpResponseRedirect(_url(obj))
 
 

@@ -14,13 +14,13 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
-from crm_sync import publishing, routing
+from crm_sync import delivery, publishing, routing
 from crm_sync import wording as words
 from crm_sync.admin.pages import Page, back, require, tell
 from crm_sync.alerts import waiting_leads
 from crm_sync.forms import EXTRA_ROWS, NewRouteForm, RouteForm, editable_rules, rule_formset
 from crm_sync.mapping import Applied, Rule, apply, compose, unmapped_required
-from crm_sync.models import FieldRule, MappingVersion, Route
+from crm_sync.models import Delivery, FieldRule, MappingVersion, Route
 from leads import ports
 from leads.models import Lead, Offer
 from leads.wording import clip
@@ -70,6 +70,7 @@ class RouteAdmin(Page):
         "send_waiting": SEND_WAITING,
         "from_now_on": SEND_WAITING,
         "discard": CHANGE_ROWS,
+        "retry_held": "crm_sync.retry_delivery",
     }
     inlines = [RuleInline]
     list_display = ("from_to", "on", "mapping")
@@ -108,7 +109,7 @@ class RouteAdmin(Page):
         conditions = ["enabled", "actions"]
         first = conditions if obj else ["offer", "destination", *conditions]
         advanced = {"fields": ["other_actions", "needs_approval"], "classes": ["collapse"]}
-        return [(None, {"fields": first}), ("Advanced", advanced)]
+        return [("Which leads", {"fields": first}), ("Advanced", advanced)]
 
     def get_inline_instances(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         # A new route has no rows yet: which fields there are depends on the connection.
@@ -160,7 +161,7 @@ class RouteAdmin(Page):
         released = publishing.publish(draft, timezone.now(), request.user, note)
         self.log_change(request, route, f"Published the field mapping {draft}. {note}".strip())
         held = f" {words.count(released, 'lead')} that it held {'goes' if released == 1 else 'go'} out now."
-        tell(request, f"{draft} is live.{held if released else ' It applies to leads from now on.'}")
+        tell(request, f"Published: {draft} is live.{held if released else ' It applies to leads from now on.'}")
         transaction.on_commit(ports.ring)  # the admin saves a page in one transaction
         return HttpResponseRedirect(f"{url}#question" if question(route) else url)
 
@@ -219,6 +220,15 @@ class RouteAdmin(Page):
         tell(request, "From now on: the leads of before are kept here and not sent.")
         return back(request, words.route_url(route.pk))
 
+    def press_retry_held(self, request: HttpRequest, route: Route) -> HttpResponse:
+        oldest = _held(route).order_by("created_at", "pk").values_list("pk", flat=True)[:1]
+        if delivery.retry(list(oldest), at=delivery.now()):
+            ports.ring()
+            tell(request, "One lead is tried again now. If it gets through, the others follow by themselves.")
+        else:
+            tell(request, "The field mapping holds no lead.", messages.INFO)
+        return HttpResponseRedirect(words.route_url(route.pk))
+
     def press_discard(self, request: HttpRequest, route: Route) -> HttpResponse:
         if not self.has_change_permission(request, route):
             raise PermissionDenied
@@ -251,6 +261,12 @@ def question(route: Route) -> Question | None:
     return Question(count, first, count - len(first))
 
 
+def _held(route: Route) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(
+        route=route, state=Delivery.State.HELD, held_reason=Delivery.Held.MAPPING_BROKEN
+    )
+
+
 def _page(request: HttpRequest, route: Route, may: dict[str, bool]) -> dict[str, Any]:
     spec, live, draft = route.destination.spec, route.live_mapping, route.draft
     own, inherited = editable_rules(route), route.destination.default_rules()
@@ -267,6 +283,7 @@ def _page(request: HttpRequest, route: Route, may: dict[str, bool]) -> dict[str,
         "inherited_rows": [words.row(rule, spec, own) for rule in inherited],
         "missing": unmapped_required(compose(own, inherited), spec.fields),
         "broken_url": words.route_url(route.pk, live.broken_field) if live and live.broken else "",
+        "held": _held(route).count(),
         "question": question(route),
         "waiting_unpublished": waiting_leads(route).count() if live is None else 0,
         "preview": _preview(route, request.GET["preview"])

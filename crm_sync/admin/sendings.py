@@ -82,7 +82,7 @@ class OfferFilter(_Filter):
 class DeliveryAdmin(EvidencePage):
     buttons = {"retry": RETRY, "cancel": "crm_sync.cancel_delivery"}
     actions = ["retry_selected"]
-    list_display = ("lead_name", "offer", "crm", "condition", "tries", "next_or_settled", "record")
+    list_display = ("lead_name", "offer", "crm", "condition", "tries", "next_or_settled")
     list_display_links = ("lead_name",)
     list_filter = (StateFilter, HeldFilter, DestinationFilter, OfferFilter)
     list_per_page = 50
@@ -111,8 +111,9 @@ class DeliveryAdmin(EvidencePage):
 
     @admin.display(description="State", ordering="state")
     def condition(self, obj: Delivery) -> SafeString:
-        reason = obj.reason if obj.state not in {obj.State.DELIVERED, obj.State.CANCELLED} else ""
-        summary = words.sending_summary(obj, timezone.now())
+        told = obj.state in {obj.State.DELIVERED, obj.State.CANCELLED} or obj.held_reason == obj.Held.DNC
+        reason = "" if told else obj.reason
+        summary = words.sending_line(obj, timezone.now())
         return format_html(
             '<span class="sending {}">{}</span> <span class="quiet">{}</span>',
             obj.state,
@@ -129,10 +130,6 @@ class DeliveryAdmin(EvidencePage):
             return ""
         due = max(filter(None, (obj.due_at, obj.destination.state.until)))
         return f"Next try {words.clock(due, now)}" if due > now else "Next try now"
-
-    @admin.display(description="CRM record")
-    def record(self, obj: Delivery) -> SafeString | str:
-        return words.record_link(obj)
 
     # One sending
 
@@ -240,9 +237,11 @@ def _shown(request: HttpRequest, obj: Delivery, may: dict[str, bool]) -> dict[st
         "said": words.sending(
             obj, timezone.now(), lambda model: request.user.has_perm(f"crm_sync.view_{model}")
         ),
-        "record": words.record_link(obj),
+        "record_url": words.record_url(obj),
         "may_retry": may["retry"] and open_,
         "may_cancel": may["cancel"] and open_,
+        # What waits goes by itself, and what must not be contacted had better stay.
+        "urgent": open_ and obj.state != obj.State.WAITING and obj.held_reason != obj.Held.DNC,
         "retry_label": _RETRY_LABELS.get(obj.held_reason, "Retry now"),
     }
 
@@ -328,7 +327,7 @@ class SendingColumn:
     def __call__(self, lead: Lead) -> str | SafeString:
         sendings: Iterable[Delivery] = lead.deliveries.all()
         now = timezone.now()
-        lines = ((words.record_link(obj) or words.sending_summary(obj, now),) for obj in sendings)
+        lines = ((words.sending_line(obj, now),) for obj in sendings)
         found = format_html_join(SafeString("<br>"), "{}", lines)
         return found or _why_nowhere(lead)
 

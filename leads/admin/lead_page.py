@@ -15,7 +15,7 @@ from leads.countries import country_code, country_name
 from leads.models import Lead, Submission
 from leads.ports import TimelineEntry, ports
 from leads.vault import mask_endpoint_keys
-from leads.wording import badge_row, clip, clip_and_tell, clock, explanations, mail_link, repeats, when
+from leads.wording import FIELD, badge_row, clip, clip_and_tell, clock, explanations, mail_link, repeats, when
 
 MOST_PAIRS = 100  # unknown fields, campaign parameters or headers on screen
 
@@ -74,7 +74,7 @@ def _person(lead: Lead) -> Iterator[Fact]:
 
 def _listing(lead: Lead) -> Iterator[Fact]:
     action = lead_source.ACTIONS.get(lead.action)
-    yield Fact("Action", f"{action.what} ({action.code})" if action else clip_and_tell(lead.action))
+    yield Fact("Action", f"{action.code}: {action.what}" if action else clip_and_tell(lead.action))
     yield Fact("Offer", f"{lead.offer.title} ({lead.offer.slug})")
     if lead.offer_title and lead.offer_title != lead.offer.title:
         yield Fact("Offer title sent", clip_and_tell(lead.offer_title))
@@ -95,7 +95,11 @@ def _pairs(values: dict[str, Any]) -> list[Fact]:
 def _timeline(request: HttpRequest, lead: Lead) -> list[Event]:
     """What happened to the lead, the newest first: it tells where things stand now."""
     events = [Event(entry.at, clip_and_tell(entry.text), entry.url) for entry in _received(lead)]
-    events += [Event(entry.at, entry.text, entry.url) for source in ports.timeline for entry in source(lead)]
+    events += [
+        Event(entry.at, clip(entry.text, FIELD), entry.url)
+        for source in ports.timeline
+        for entry in source(lead)
+    ]
     events += _edits(lead)
     if request.user.has_perm("leads.view_note"):
         for note in lead.notes.select_related("author"):

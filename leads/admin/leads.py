@@ -92,6 +92,7 @@ class LeadAdmin(admin.ModelAdmin):
     list_select_related = ("offer", "submission")
     list_per_page = 50
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter, over all rows
     search_fields = ("first_name", "last_name", "email", "company", "phone", "description", "lead_source")
     search_help_text = "Name, company, e-mail, phone, description or LeadSource."
     ordering = ("-received_at", "-id")

@@ -46,6 +46,8 @@ def numbered(text: str, problems: Sequence[dict[str, Any]]) -> tuple[list[Line],
     """The lines of a text round what is wrong with it, and a note where it is not all there."""
     places = {problem["line"]: problem["column"] for problem in reversed(problems) if problem.get("line")}
     lines = text.split("\n")
+    if not lines[-1] and len(lines) not in places and len(lines) > 1:
+        lines.pop()  # what follows the last line break is no line
     first = 0
     if places and (len(lines) > MOST_LINES or len(text) > MOST_TEXT):
         first = max(0, min(places) - 1 - LINES_BEFORE)

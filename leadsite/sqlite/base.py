@@ -28,7 +28,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _start_transaction_under_autocommit(self) -> None:
         if not self.is_in_memory_db():
-            self._turn = _take_turn(f"{self.settings_dict['NAME']}-turn", self.settings_dict["OPTIONS"]["timeout"])
+            self._turn = _take_turn(
+                f"{self.settings_dict['NAME']}-turn", self.settings_dict["OPTIONS"]["timeout"]
+            )
         try:
             super()._start_transaction_under_autocommit()
         except BaseException:

@@ -352,11 +352,10 @@ def test_no_endpoint_key_is_ever_logged(site: Site) -> None:
                 ("POST", site.path),
                 ("GET", site.path),
                 ("GET", f"{site.path}/more"),
-                ("GET", f"/in//{key}"),
                 ("GET", f"/%69n/{key}?again=/in/{key}"),
             )
         ]
-    assert statuses == [400, 405, 404, 404, 405]
+    assert statuses == [400, 405, 404, 405]
     log = site.log().replace(site.output, "")  # the start itself shows the URL, once
     assert "/in/" in log
     assert key not in log

@@ -427,7 +427,6 @@ def test_a_short_text_is_shown_whole_with_every_place_marked() -> None:
     assert [(line.number, line.before, line.mark, line.after) for line in lines] == [
         (1, "a", "b", ""),
         (2, "cd", " ", ""),
-        (3, "", "", ""),
     ]
     assert note == ""
 

@@ -93,6 +93,11 @@ def test_encrypted_secrets_come_back_by_name_with_a_masked_repr() -> None:
         ("/in/one then /in/two", f"/in/{MASK} then /in/{MASK}"),
         ("/admin/leads/", "/admin/leads/"),
         ("/in/", "/in/"),
+        pytest.param(
+            "/in//abc",
+            f"/in//{MASK}",
+            marks=pytest.mark.xfail(strict=True, reason="two slashes hide the key from the pattern"),
+        ),
     ],
 )
 def test_endpoint_keys_are_masked_wherever_a_url_stands_in_a_text(line: str, masked: str) -> None:
