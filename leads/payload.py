@@ -104,7 +104,7 @@ def read(
     `content_type` is only a hint: JSON is read as JSON under any. `expected_length` is the announced
     length in bytes, None where nothing was announced. `schema` is the offer's own, None for the default.
     """
-    text = _UNSTORABLE.sub("\ufffd", _decode(body))
+    text = decode(body)
     if expected_length is not None and expected_length > len(body):
         return _unreadable(
             "truncated", f"Only {len(body)} of the announced {expected_length} bytes arrived.", text
@@ -134,6 +134,11 @@ def _unreadable(reason: Reason, message: str, text: str) -> Unreadable:
 
 
 # Bytes to JSON
+
+
+def decode(body: bytes) -> str:
+    """The text of a body as it is read and shown; what no database stores as text has become U+FFFD."""
+    return _UNSTORABLE.sub("\ufffd", _decode(body))
 
 
 def _decode(body: bytes) -> str:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import models
 
 MASK = "••••••••"
-ENDPOINT_PATH = re.compile(r"(/in/)[^/\s?\"'<>]+")
+ENDPOINT_PATH = re.compile(r"(/in/+)[^/\s?\"'<>]+")
 
 
 class VaultError(Exception):
@@ -93,12 +93,8 @@ def mask_endpoint_keys(text: str) -> str:
     return ENDPOINT_PATH.sub(rf"\1{MASK}", text)
 
 
-class MaskEndpointKeys(logging.Filter):
-    """Masks endpoint keys in every log line, whoever wrote it."""
+class MaskingFormatter(logging.Formatter):
+    """Masks endpoint keys in every log line and traceback, whoever wrote it."""
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        masked = mask_endpoint_keys(message)
-        if masked != message:
-            record.msg, record.args = masked, None
-        return True
+    def format(self, record: logging.LogRecord) -> str:
+        return mask_endpoint_keys(super().format(record))

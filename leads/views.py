@@ -110,7 +110,9 @@ def _on_a_live_connection(work: Callable[[], HttpResponse]) -> HttpResponse:
     """Run it; if the database connection turns out to be stale, once more on a fresh one."""
     try:
         return work()
-    except (OperationalError, InterfaceError):
+    except (OperationalError, InterfaceError) as error:
+        if "database is locked" in str(error):
+            raise  # SQLite has waited its time already, and the answer is due
         connection.close()
         return work()
 

@@ -1,6 +1,7 @@
 """Settings, all from the environment and `.env` (see `.env.example`, where each is explained)."""
 
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -64,7 +65,8 @@ for position, key in enumerate(FIELD_ENCRYPTION_KEYS, 1):
 
 HOST = text("HOST", "127.0.0.1")
 PORT = number("PORT", 8000)
-PUBLIC_URL = text("PUBLIC_URL", f"http://{'127.0.0.1' if HOST == '0.0.0.0' else HOST}:{PORT}").rstrip("/")  # noqa: S104
+_local = "127.0.0.1" if HOST in {"0.0.0.0", "::"} else f"[{HOST}]" if ":" in HOST else HOST  # noqa: S104
+PUBLIC_URL = text("PUBLIC_URL", f"http://{_local}:{PORT}").rstrip("/")
 _public = urlsplit(PUBLIC_URL)
 if _public.scheme not in {"http", "https"} or not _public.hostname or _public.path:
     raise ImproperlyConfigured(
@@ -77,11 +79,16 @@ _https = _public.scheme == "https"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 TRUSTED_PROXIES = [item.strip() for item in text("TRUSTED_PROXIES").split(",") if item.strip()]
+for item in TRUSTED_PROXIES:
+    try:
+        ip_network(item, strict=False)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"TRUSTED_PROXIES: {item!r} is no address or network.") from error
 
 # --- Data ----------------------------------------------------------------------------------------------------
 
 DATA_DIR = Path(text("DATA_DIR", str(BASE_DIR / "data")))
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # leads are in there
 DATABASES = {"default": env.db_url_config(text("DATABASE_URL", f"sqlite:///{DATA_DIR / 'leads.sqlite3'}"))}
 ON_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
 DATABASES["default"]["CONN_MAX_AGE"] = None
@@ -96,6 +103,8 @@ if ON_SQLITE:
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # A lead must be refused at once, not after minutes, while the database's machine is away.
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Intake and delivery -------------------------------------------------------------------------------------
@@ -124,7 +133,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     # First: nothing below may stand between a lead and the disk.
-    "leadsite.middleware.intake_first",
+    "leadsite.middleware.straight_through",
     "leadsite.middleware.trusted_proxy",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -185,14 +194,17 @@ DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", "leads@localhost")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"mask": {"()": "leads.vault.MaskEndpointKeys"}},
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "leads.vault.MaskingFormatter",
+            "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        }
+    },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "stream": sys.stderr,
             "formatter": "line",
-            "filters": ["mask"],
         }
     },
     "root": {"handlers": ["console"], "level": "WARNING"},

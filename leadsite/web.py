@@ -16,11 +16,11 @@ GRACE = 20  # seconds that requests in progress have to be answered
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadsite.settings")
-    lifeline.end_with_parent(GRACE)
     if lifeline.PARENT in os.environ:
         # Ctrl-C reaches every process, and the supervisor's SIGTERM comes on its heels: a granian worker that gets
         # two signals at once hangs. So this process and its workers leave Ctrl-C to the supervisor.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    lifeline.end_with_parent(GRACE)
     django.setup()
     from django.conf import settings
 

@@ -15,3 +15,6 @@ from leadsite.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
+if ON_SQLITE:  # noqa: F405
+    # In memory. pytest-django puts the number of a parallel worker behind the name, where SQLite ignores it.
+    DATABASES["default"]["TEST"] = {"NAME": "file:tests?mode=memory&cache=shared&worker="}  # noqa: F405

@@ -89,7 +89,7 @@ class DestinationAdmin(Page):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         spec = _spec_of(obj) if obj else _chosen(request)
         if spec is None or (obj and not self.has_change_permission(request, obj)):
-            return super().get_form(request, obj, change, **kwargs | {"fields": None})
+            return super().get_form(request, obj, change, **kwargs)
         return destination_form(spec)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -41,7 +41,7 @@ def ring() -> None:
         sock = _bell.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         sock.setblocking(False)
     # No worker, or one that has been rung already and not come round yet: the sweep finds the lead.
-    with suppress(FileNotFoundError, ConnectionRefusedError, BlockingIOError):
+    with suppress(OSError):
         sock.sendto(b"1", str(socket_path()))
 
 
@@ -165,6 +165,9 @@ def _listening() -> Iterator[socket.socket]:
         before = os.umask(0o177)  # created 0600: only this user rings
         try:
             bell.bind(str(path))
+        except OSError as error:
+            # A path over about 100 characters, or a file system without sockets: the sweep does it all.
+            logger.warning("No bell at %s (%s): leads are sent up to %s s later", path, error, SWEEP)
         finally:
             os.umask(before)
         try:

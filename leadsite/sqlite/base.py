@@ -32,7 +32,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 f"{self.settings_dict['NAME']}-turn", self.settings_dict["OPTIONS"]["timeout"]
             )
         try:
-            super()._start_transaction_under_autocommit()
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]
         except BaseException:
             self._give_back()
             raise

@@ -41,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Receiver
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         lead = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.news:
             self.server.arrived[(lead.get("data") or lead["UserDetails"])["email"]] = time.perf_counter()

@@ -399,6 +399,14 @@ def test_a_stale_connection_is_tried_again_once_on_a_fresh_one(
     assert Lead.objects.count() == 1
 
 
+def test_a_locked_database_has_been_waited_for_and_is_not_waited_for_again(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, outage = endpoint.path, Outage(OperationalError("database is locked"), 1, monkeypatch)
+    with connection.execute_wrapper(outage):
+        assert post(path).status_code == 503
+
+
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("error", [*ERRORS, DatabaseError("database disk image is malformed")])
 def test_while_the_database_is_down_the_sender_is_told_to_come_again(

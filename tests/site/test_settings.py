@@ -73,7 +73,7 @@ def test_with_its_secrets_the_site_passes_its_checks(tmp_path: Path) -> None:
         ("SECRET_KEY", "changeme"),
         ("FIELD_ENCRYPTION_KEYS", " , "),
         ("FIELD_ENCRYPTION_KEYS", "changeme"),
-        ("FIELD_ENCRYPTION_KEYS", SECRETS["FIELD_ENCRYPTION_KEYS"] + ",changeme"),
+        ("FIELD_ENCRYPTION_KEYS", f"{'A' * 43}=,changeme"),
         ("FIELD_ENCRYPTION_KEYS", "é" * 44),
         ("DEBUG", "yes"),
         ("DEBUG", "1"),
@@ -96,14 +96,12 @@ def test_a_wrong_value_stops_the_start_and_is_named(name: str, value: str, load:
         load(**{name: value})
 
 
-@pytest.mark.xfail(strict=True, reason="read at the first request, where it turns every lead into a 500")
 @pytest.mark.parametrize("value", ["proxy.internal", "10.0.0.0/33"])
 def test_a_proxy_that_is_no_address_stops_the_start(value: str, load: Load) -> None:
     with pytest.raises(ImproperlyConfigured, match="TRUSTED_PROXIES"):
         load(TRUSTED_PROXIES=value)
 
 
-@pytest.mark.xfail(strict=True, reason="HOST goes into PUBLIC_URL without brackets")
 def test_the_site_may_listen_on_an_ipv6_address(load: Load) -> None:
     assert load(HOST="::1")["PUBLIC_URL"] == "http://[::1]:8000"
 
@@ -159,4 +157,4 @@ def test_on_sqlite_an_answered_lead_survives_a_power_cut_and_writers_take_turns(
 
 
 def test_intake_comes_before_every_other_middleware(load: Load) -> None:
-    assert load()["MIDDLEWARE"][0] == "leadsite.middleware.intake_first"
+    assert load()["MIDDLEWARE"][0] == "leadsite.middleware.straight_through"

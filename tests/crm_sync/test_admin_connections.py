@@ -1,0 +1,344 @@
+"""CRM connections on screen: made from what a connector declares, their health in words, their secrets kept."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from crm_sync import connectors
+from crm_sync.connectors.base import Connector
+from crm_sync.models import Destination, DestinationState, Route
+from crm_sync.spec import Setting, Spec
+from leads import ports
+from tests.crm_sync import sending
+from tests.crm_sync.screens import Demo, html_of, press, text_of, url_of
+from tests.staff import signed_in
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/crm_sync/destination/"
+ADD = f"{LIST}add/"
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+ADDRESS = "https://crm.example.com/leads"
+
+
+@pytest.fixture(autouse=True)
+def rings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    rung: list[str] = []
+    monkeypatch.setattr(ports.ports, "bell", [lambda: rung.append("ring")])
+    return rung
+
+
+def hook(**values: Any) -> Destination:
+    destination = Destination(name="Hook", connector="webhook")
+    destination.store_settings({"url": ADDRESS, "secret": SECRET} | values)
+    destination.save()
+    return destination
+
+
+def save(who: str, destination: Destination | None = None, kind: str = "webhook", **inputs: str) -> Any:
+    """Fill in the form of a connection as a user and press Save."""
+    url = url_of(destination) if destination else f"{ADD}?connector={kind}"
+    data = {"name": "Hook", "max_in_flight": "10", "setting_url": ADDRESS, "setting_secret": ""} | inputs
+    return signed_in(who).post(url, data)
+
+
+def errors_of(response: Any) -> dict[str, list[str]]:
+    assert response.status_code == 200, "the form was taken"
+    return dict(response.context["adminform"].form.errors)
+
+
+def in_state(destination: Destination, state: str, **values: Any) -> DestinationState:
+    DestinationState.objects.filter(pk=destination.pk).update(state=state, **values)
+    return sending.state_of(destination)
+
+
+# The form
+
+
+def test_every_kind_of_crm_is_offered_first() -> None:
+    text = text_of(signed_in("erin"), ADD)
+    for connector in connectors.all():
+        assert connector.spec.label in text
+
+
+def test_the_form_asks_what_the_connector_declares() -> None:
+    text = text_of(signed_in("erin"), ADD, connector="webhook")
+    for setting in connectors.get("webhook").spec.settings:
+        assert setting.label in text
+        assert setting.help in text
+
+
+@pytest.fixture
+def every_kind(monkeypatch: pytest.MonkeyPatch) -> Spec:
+    """A connector with a setting of each kind."""
+
+    class Full(Connector):
+        spec = Spec(
+            slug="full",
+            label="Full",
+            settings=(
+                Setting("tenant", "Tenant"),
+                Setting("password", "Password", kind="secret"),
+                Setting("region", "Region", kind="choice", choices=(("eu", "Europe"), ("us", "America"))),
+                Setting("strict", "Strict", kind="flag", required=False, default="true"),
+                Setting("home", "Home page", kind="url", required=False, default="https://crm.example.com"),
+            ),
+            fields=(),
+        )
+
+        def requests(self, record: Any, *, key: str) -> Any:
+            return []
+
+        def examine(self) -> Any:
+            return ()
+
+    monkeypatch.setattr(connectors, "REGISTRY", {**connectors.REGISTRY, "full": Full})
+    return Full.spec
+
+
+def test_settings_of_every_kind_are_stored_as_the_connector_takes_them(every_kind: Spec) -> None:
+    data = {"setting_tenant": "contoso", "setting_password": "hush", "setting_region": "eu"}
+    assert save("erin", kind="full", **data).status_code == 302
+    stored = Destination.objects.get()
+    assert stored.settings["tenant"] == "contoso"
+    assert stored.settings["region"] == "eu"
+    assert stored.settings["strict"] == "false", "an unticked box says no, whatever the default"
+    assert stored.secrets == {"password": "hush"}
+    assert 'value="contoso"' in html_of(signed_in("erin"), url_of(stored))
+
+
+def test_a_setting_that_is_missing_or_no_choice_is_marked(every_kind: Spec) -> None:
+    errors = errors_of(save("erin", kind="full", setting_region="mars"))
+    assert set(errors) == {"setting_tenant", "setting_password", "setting_region"}
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("nonsense", "must start with https://"),
+        ("https://u:p@crm.example.com/", "user name or password"),
+        ("http://crm.example.com/", "ALLOW_PRIVATE_DESTINATIONS"),
+        ("https://127.0.0.1/x", "ALLOW_PRIVATE_DESTINATIONS"),
+        ("https://[::1]/x", "ALLOW_PRIVATE_DESTINATIONS"),
+        ("https://localhost/x", "ALLOW_PRIVATE_DESTINATIONS"),
+        ("https://169.254.169.254/latest", "ALLOW_PRIVATE_DESTINATIONS"),
+    ],
+)
+def test_a_refused_address_is_marked_with_what_would_allow_it(address: str, sentence: str) -> None:
+    assert sentence in errors_of(save("erin", setting_url=address))["setting_url"][0]
+    assert not Destination.objects.exists()
+
+
+def test_private_addresses_are_taken_where_the_operator_allows_them(settings: Any) -> None:
+    settings.ALLOW_PRIVATE_DESTINATIONS = True
+    assert save("erin", setting_url="http://127.0.0.1:9/x").status_code == 302
+
+
+def test_the_sites_own_address_is_taken(settings: Any) -> None:
+    settings.PUBLIC_URL = "http://127.0.0.1:8000"
+    assert save("erin", setting_url="http://127.0.0.1:8000/x").status_code == 302
+    assert "setting_url" in errors_of(save("erin", name="Other", setting_url="http://127.0.0.1:8001/x"))
+
+
+def test_what_only_the_connector_can_tell_is_marked_too() -> None:
+    assert "whsec_" in errors_of(save("erin", setting_secret="nonsense"))["setting_secret"][0]
+
+
+def test_a_name_is_taken_once() -> None:
+    hook()
+    assert "name" in errors_of(save("erin"))
+
+
+# Secrets
+
+
+def test_no_page_shows_a_secret_again() -> None:
+    destination = hook()
+    for name in ("alice", "erin", "bob", "dave"):
+        for url in (LIST, url_of(destination), "/admin/"):
+            assert SECRET not in html_of(signed_in(name), url)
+            assert SECRET.removeprefix("whsec_") not in html_of(signed_in(name), url)
+
+
+def test_a_refused_form_does_not_send_the_secret_back() -> None:
+    assert SECRET not in save("erin", setting_url="nonsense", setting_secret=SECRET).content.decode()
+
+
+def test_an_empty_box_keeps_the_secret() -> None:
+    destination = hook()
+    assert "leave empty to keep" in text_of(signed_in("erin"), url_of(destination))
+    save("erin", destination, setting_url="https://other.example.com/")
+    destination.refresh_from_db()
+    assert destination.all_settings() == {"url": "https://other.example.com/", "secret": SECRET}
+
+
+def test_an_optional_secret_can_be_removed_and_another_one_set() -> None:
+    destination = hook()
+    save("erin", destination, clear_secret="on")
+    destination.refresh_from_db()
+    assert destination.secrets == {}
+    assert "Remove the signing secret" not in text_of(signed_in("erin"), url_of(destination))
+    save("erin", destination, setting_secret=SECRET)
+    destination.refresh_from_db()
+    assert destination.secrets == {"secret": SECRET}
+
+
+# Health
+
+
+@pytest.mark.parametrize(
+    ("state", "values", "sentences"),
+    [
+        ("working", {}, ("Working",)),
+        ("working", {"failures": 2}, ("the last 2 tries failed",)),
+        ("slowed", {"reason": "Too many requests"}, ("Slowed down since", "Too many requests.", "Next try")),
+        ("stopped", {"reason": "Wrong key."}, ("Stopped since", "Wrong key.", "checked again by itself")),
+        ("paused", {"reason": "Moving house"}, ("Paused since", "Moving house.", "Resume")),
+    ],
+)
+def test_its_state_is_told_in_words(state: str, values: dict[str, Any], sentences: tuple[str, ...]) -> None:
+    destination = hook()
+    in_state(destination, state, until=timezone.now() + timedelta(minutes=9), **values)
+    text = text_of(signed_in("erin"), url_of(destination))
+    for sentence in sentences:
+        assert sentence in text
+
+
+def test_the_list_counts_what_waits_and_what_is_held() -> None:
+    demo = Demo()
+    demo.owe()
+    demo.owe(state="held", held_reason="approval")
+    text = text_of(signed_in("dave"), LIST)
+    assert "1, and 1 held" in text
+    assert "Never" in text
+
+
+def test_an_empty_list_says_that_leads_wait() -> None:
+    assert "No CRM connected yet" in text_of(signed_in("erin"), LIST)
+
+
+def test_the_demo_is_labelled_as_what_it_is() -> None:
+    text = text_of(signed_in("erin"), url_of(Demo().destination))
+    assert "Nothing leaves this server" in text
+    assert "demo" in text
+
+
+def test_it_says_which_offers_send_there() -> None:
+    demo = Demo()
+    html = html_of(signed_in("dave"), url_of(demo.destination))
+    assert f'href="{url_of(demo.route)}"' in html
+    assert "Live v1" in html
+
+
+# Buttons
+
+
+def test_a_test_shows_its_findings_in_sentences() -> None:
+    demo = Demo()
+    text = press(signed_in("bob"), url_of(demo.destination, "test"))
+    assert "is ready and takes leads" in text
+    demo.switch("wrong_credentials")
+    assert "does not accept the credentials" in press(signed_in("bob"), url_of(demo.destination, "test"))
+
+
+def test_pause_and_resume(rings: list[str]) -> None:
+    demo = Demo()
+    sent = demo.owe()
+    text = press(signed_in("erin"), url_of(demo.destination, "pause"), reason="Moving house")
+    assert re.search(r"Paused by erin since [\d:]+\. Moving house\.", text)
+    assert demo.drain() == 0
+    assert "sends again" in press(signed_in("erin"), url_of(demo.destination, "resume"))
+    assert rings
+    assert demo.drain() == 1
+    sent.refresh_from_db()
+    assert sent.state == "delivered"
+
+
+def test_a_slowed_connection_can_be_told_to_send_now() -> None:
+    demo = Demo()
+    in_state(demo.destination, "slowed", until=timezone.now() + timedelta(hours=1))
+    assert "Send again now" in text_of(signed_in("erin"), url_of(demo.destination))
+    press(signed_in("erin"), url_of(demo.destination, "resume"))
+    assert sending.state_of(demo.destination).state == "working"
+
+
+@pytest.mark.parametrize("button", ["test", "pause", "resume"])
+def test_buttons_need_their_permission_and_a_post(button: str) -> None:
+    destination = Demo().destination
+    url = url_of(destination, button)
+    assert signed_in("dave").post(url).status_code == 403
+    assert signed_in("erin").get(url).status_code == 405
+    assert sending.state_of(destination).state == "working"
+    assert sending.state_of(destination).checked_at is None
+
+
+def test_readers_see_neither_buttons_nor_inputs() -> None:
+    destination = hook()
+    html = html_of(signed_in("dave"), url_of(destination))
+    assert ADDRESS in html
+    for absent in ("Test connection", "Pause</button>", 'name="setting_url"', 'name="_save"'):
+        assert absent not in html
+
+
+@pytest.mark.parametrize("name", ["bob", "dave"])
+def test_who_may_not_change_it_cannot(name: str) -> None:
+    destination = hook()
+    assert save(name, destination, name="Mine").status_code == 403
+    assert save(name, name="Mine").status_code == 403
+    assert not Destination.objects.filter(name="Mine").exists()
+
+
+def test_sales_see_no_connections() -> None:
+    assert signed_in("charlie").get(LIST).status_code == 403
+    assert signed_in("charlie").get(url_of(hook())).status_code == 403
+
+
+# Deleting
+
+
+def test_one_that_sent_something_stays_and_says_why() -> None:
+    demo = Demo()
+    demo.owe()
+    client = signed_in("erin")
+    assert "goes with the demo" in text_of(client, url_of(demo.destination))
+    assert client.post(url_of(demo.destination, "delete"), {"post": "yes"}).status_code == 403
+    assert Destination.objects.exists()
+
+
+def test_one_that_sent_nothing_goes_with_its_routes() -> None:
+    destination = hook()
+    sending.make_route(sending.make_offer(title="Contoso Vault"), destination)
+    client = signed_in("erin")
+    assert "Contoso Vault" in text_of(client, url_of(destination, "delete"))
+    client.post(url_of(destination, "delete"), {"post": "yes"})
+    assert not Destination.objects.exists()
+    assert not Route.objects.exists()
+
+
+# What may go wrong
+
+
+def test_one_of_an_unknown_kind_can_be_looked_at() -> None:
+    destination = Destination.objects.create(name="Old", connector="gone")
+    client = signed_in("erin")
+    assert "gone (not part of this version)" in text_of(client, LIST)
+    assert "no connector" in text_of(client, url_of(destination))
+    assert "no connector" in press(client, url_of(destination, "test"))
+
+
+def test_hostile_words_of_a_crm_are_harmless() -> None:
+    destination = hook()
+    evil = "<script>alert(1)</script>"
+    in_state(destination, "stopped", reason=evil, findings=[evil])
+    Destination.objects.filter(pk=destination.pk).update(name=evil)
+    for url in (LIST, url_of(destination), "/admin/"):
+        assert evil not in html_of(signed_in("erin"), url)
+
+
+def test_a_test_without_findings_still_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    destination = sending.make_destination("scripted")
+    sending.install(monkeypatch)
+    assert "Nothing was found wrong" in press(signed_in("erin"), url_of(destination, "test"))
