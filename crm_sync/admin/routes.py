@@ -161,7 +161,9 @@ class RouteAdmin(Page):
         released = publishing.publish(draft, timezone.now(), request.user, note)
         self.log_change(request, route, f"Published the field mapping {draft}. {note}".strip())
         held = f" {words.count(released, 'lead')} that it held {'goes' if released == 1 else 'go'} out now."
-        tell(request, f"Published: {draft} is live.{held if released else ' It applies to leads from now on.'}")
+        tell(
+            request, f"Published: {draft} is live.{held if released else ' It applies to leads from now on.'}"
+        )
         transaction.on_commit(ports.ring)  # the admin saves a page in one transaction
         return HttpResponseRedirect(f"{url}#question" if question(route) else url)
 

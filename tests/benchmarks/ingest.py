@@ -21,7 +21,11 @@ WARM_UP = 1.0
 
 def sqlite_16() -> list[Row]:
     """Ours beside *plain*, 16 connections, SQLite. Everything on, the worker too; INTAKE_RATE counts and refuses none."""
-    with tempfile.TemporaryDirectory() as scratch, ours(Path(scratch)) as our_url, plain(Path(scratch)) as plain_url:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        ours(Path(scratch)) as our_url,
+        plain(Path(scratch)) as plain_url,
+    ):
         for url in (our_url, plain_url):
             load(url, 16, WARM_UP)
         rounds = [(load(our_url, 16, SECONDS), load(plain_url, 16, SECONDS)) for _ in range(ROUNDS)]
@@ -37,7 +41,9 @@ def sqlite_16() -> list[Row]:
 def load(url: str, connections: int, seconds: float) -> dict[str, Any]:
     """One run of the load generator. Raises where anything was refused: then it measured something else."""
     command = [sys.executable, "-m", "tests.benchmarks.load", url, str(connections), str(seconds)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=seconds + 60)
+    ended = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=seconds + 60
+    )
     result = json.loads(ended.stdout)
     if result["refused"] or not result["answered"]:
         raise RuntimeError(f"{url}: {result}")

@@ -71,7 +71,15 @@ def embedded() -> list[Row]:
             receiver.server_close()
     p50, p99, reference = (percentile(ours, 0.5), percentile(ours, 0.99), percentile(direct, 0.5))
     return [
-        Row("latency.embedded", p50 * 1000, "ms", reference * 1000, p50 / reference, "p50 <= 10 ms", p50 <= 0.010),
+        Row(
+            "latency.embedded",
+            p50 * 1000,
+            "ms",
+            reference * 1000,
+            p50 / reference,
+            "p50 <= 10 ms",
+            p50 <= 0.010,
+        ),
         Row("latency.embedded.p99", p99 * 1000, "ms", None, None, "p99 <= 50 ms", p99 <= 0.050),
     ]
 

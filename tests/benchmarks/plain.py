@@ -53,6 +53,9 @@ class PlainLead(models.Model):
     class Meta:
         app_label = "plain"
 
+    def __str__(self) -> str:
+        return self.email
+
 
 validator = Draft4Validator(DEFAULT_SCHEMA)
 

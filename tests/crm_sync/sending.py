@@ -110,9 +110,7 @@ def make_offer(**values: Any) -> Offer:
 
 
 def make_destination(connector: str = "scripted", **values: Any) -> Destination:
-    return Destination.objects.create(
-        **{"name": f"CRM {next(_numbers)}", "connector": connector} | values
-    )
+    return Destination.objects.create(**{"name": f"CRM {next(_numbers)}", "connector": connector} | values)
 
 
 def make_route(

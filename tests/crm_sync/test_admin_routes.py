@@ -37,7 +37,7 @@ def inputs_of(client: Any, route: Route) -> dict[str, Any]:
     for form in formset.forms:
         data |= {f"{form.prefix}-{name}": field.value() for name, field in _fields(form)}
     data["enabled"] = "on" if route.enabled else ""
-    return {name: value for name, value in data.items() if value not in (None, False, "")}
+    return {name: value for name, value in data.items() if value is not None and value is not False}
 
 
 def _fields(form: Any) -> list[tuple[str, Any]]:

@@ -124,7 +124,9 @@ def test_a_check_reaches_the_address_and_sends_no_lead(webhook: Send, inbox: lis
     assert inbox[0].get_data() == b""
 
 
-def test_a_check_is_content_with_an_answer_to_head_that_is_a_refusal(webhook: Send, httpserver: HTTPServer) -> None:
+def test_a_check_is_content_with_an_answer_to_head_that_is_a_refusal(
+    webhook: Send, httpserver: HTTPServer
+) -> None:
     httpserver.expect_request("/post-only").respond_with_data(status=405)
     check = webhook(path="/post-only", secret="").check()
     assert check.ok
