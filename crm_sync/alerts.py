@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -145,7 +145,7 @@ def _questions() -> Iterator[Notice]:
     published = MappingVersion.objects.filter(route=OuterRef("pk"), state=MappingVersion.State.PUBLISHED)
     live = Route.objects.filter(Exists(published), enabled=True, offer__enabled=True)
     for route in live.select_related("offer", "destination")[:50]:
-        waiting = waiting_leads(route).count()
+        waiting = route.waiting_leads().count()
         if waiting:
             were = "lead came before and was" if waiting == 1 else "leads came before and were"
             yield Notice(
@@ -154,13 +154,6 @@ def _questions() -> Iterator[Notice]:
                 f"{words.route_url(route.pk)}#question",
                 "Decide",
             )
-
-
-def waiting_leads(route: Route) -> QuerySet[Lead]:
-    """The leads that would be sent: not those that the offer's policy archives."""
-    leads = route.waiting_leads()
-    archives = route.offer.dnc_policy == Offer.DncPolicy.ARCHIVE
-    return leads.exclude(action__iexact="DNC") if archives else leads
 
 
 def _demo(is_demo: bool) -> str:

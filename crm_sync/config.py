@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
@@ -21,6 +20,7 @@ from crm_sync import connectors, mapping, publishing, routing
 from crm_sync.connectors import UnknownConnector
 from crm_sync.mapping import Rule, RuleError
 from crm_sync.models import Destination, DestinationState, MappingVersion, Route, effective_rules
+from crm_sync.policy import policy
 from crm_sync.spec import Spec
 from crm_sync.transforms import nearest
 from leads import ports
@@ -399,9 +399,9 @@ class _Plan:
         stored = {name: value for name, value in row.all_settings().items() if spec.setting(name)}
         given, missing = self._from_environment(planned.entry)
         values = stored | given
-        found = connectors.validate_settings(
-            spec, values, allow_private=settings.ALLOW_PRIVATE_DESTINATIONS
-        ) or connectors.get(spec.slug).clean(values)
+        found = connectors.validate_settings(spec, values, policy()) or connectors.get(spec.slug).clean(
+            values
+        )
         known = [setting.name for setting in spec.settings]
         unknown = {
             name: f"{spec.label} has no setting “{name}”{nearest(name, known)}"

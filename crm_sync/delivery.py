@@ -4,40 +4,36 @@ import logging
 import queue
 import traceback
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, TypeAlias, assert_never
-from urllib.parse import urlsplit
 
-from django.conf import settings
-from django.db import DatabaseError, connection, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from crm_sync import backoff, connectors, demo
 from crm_sync.connectors.base import Check, Connector
-from crm_sync.http import Policy, Pool
-from crm_sync.mapping import RowProblem, apply
+from crm_sync.http import Pool
+from crm_sync.mapping import RowProblem, Rule, apply, compose, suggested_rules
 from crm_sync.models import (
     Attempt,
     Delivery,
     Destination,
     DestinationState,
+    FieldRule,
     MappingVersion,
     Route,
-    effective_rules,
 )
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected, RetryLater, Throttled
+from crm_sync.policy import PUSH_DEADLINE, policy
 from crm_sync.recorder import Recorder
 
 logger = logging.getLogger(__name__)
 
-PUSH_DEADLINE = (
-    45.0  # seconds in total; shorter than the lease, so that a live push is never taken for a dead one
-)
 LEASE = timedelta(seconds=90)
 
 
@@ -65,10 +61,15 @@ Result: TypeAlias = Outcome | Unmappable | Crashed | Interrupted
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to push one delivery until the lease ends."""
+    """The right to push one delivery until the lease ends, by the field mapping that was live when it was given.
+
+    `rows` are the route's published rules, `default_rows` the destination's; None: nothing is published there.
+    """
 
     delivery: Delivery
     token: uuid.UUID
+    rows: Sequence[FieldRule] | None
+    default_rows: Sequence[FieldRule] | None
 
     @property
     def retry(self) -> bool:
@@ -84,7 +85,6 @@ class Push:
     connector: Connector
     recorder: Recorder
     record: dict[str, Any]
-    targets: frozenset[str]
 
 
 def now() -> datetime:
@@ -99,20 +99,31 @@ def now() -> datetime:
 # --- Claim ---------------------------------------------------------------------------------------------------
 
 
-def claim(destination_id: int, slots: int, *, at: datetime, worker: str = "") -> list[Claim]:
-    """Lease at most `slots` due deliveries, no more than the destination has free, and open their attempts."""
+Rows: TypeAlias = dict[int, Sequence[FieldRule]]
+
+
+def claim(
+    destination_id: int, slots: int, *, at: datetime, worker: str = "", known: Rows | None = None
+) -> list[Claim]:
+    """Lease at most `slots` due deliveries, no more than the destination has free, and open their attempts.
+
+    `known` remembers the rules of mapping versions between calls: a published one never changes.
+    """
+    known = {} if known is None else known
     with transaction.atomic():
-        state = (
-            DestinationState.objects.select_for_update().select_related("destination").get(pk=destination_id)
-        )
+        # Only its own row is locked: whoever makes deliveries needs the destination's.
+        states = DestinationState.objects.select_for_update(of=("self",)).select_related("destination")
+        state = states.filter(pk=destination_id).first()
+        if state is None:
+            return []  # deleted by a person
         free = min(slots, _free_slots(state, at))
         if free <= 0:
             return []
-        due = Delivery.objects.due(at).filter(destination_id=destination_id)
-        due = due.select_related("lead__offer", "route", "destination").select_for_update(
-            skip_locked=True, of=("self",)
-        )
-        claims = [lease for delivery in due[:free] if (lease := _lease(delivery, at))]
+        claims = [
+            lease
+            for delivery in _due(destination_id, at)[:free]
+            if (lease := _lease(delivery, state.destination, at, known))
+        ]
         Attempt.objects.bulk_create(
             Attempt(
                 delivery=lease.delivery,
@@ -120,10 +131,27 @@ def claim(destination_id: int, slots: int, *, at: datetime, worker: str = "") ->
                 token=lease.token,
                 started_at=at,
                 worker=worker[:100],
+                route_mapping_id=lease.delivery.mapping_id,  # type: ignore[attr-defined]
+                default_mapping_id=lease.delivery.default_mapping_id,  # type: ignore[attr-defined]
             )
             for lease in claims
         )
     return claims
+
+
+def _due(destination_id: int, at: datetime) -> QuerySet[Delivery]:
+    """What a claim may take, locked, each with the ids of the mapping versions that are live."""
+    live = MappingVersion.objects.published().values("pk")
+    return (
+        Delivery.objects.due(at)
+        .filter(destination_id=destination_id)
+        .annotate(
+            mapping_id=Subquery(live.filter(route=OuterRef("route"))[:1]),
+            default_mapping_id=Subquery(live.filter(destination=OuterRef("destination"))[:1]),
+        )
+        .select_related("lead__offer")
+        .select_for_update(skip_locked=True, of=("self",))
+    )
 
 
 def _free_slots(state: DestinationState, at: datetime) -> int:
@@ -134,7 +162,7 @@ def _free_slots(state: DestinationState, at: datetime) -> int:
     return limit - Delivery.objects.in_flight(at).filter(destination_id=state.pk).count()
 
 
-def _lease(delivery: Delivery, at: datetime) -> Claim | None:
+def _lease(delivery: Delivery, destination: Destination, at: datetime, known: Rows) -> Claim | None:
     token = uuid.uuid4()
     taken = Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.WAITING).update(
         state=Delivery.State.LEASED, lease_token=token, lease_expires_at=at + LEASE, tries=delivery.tries + 1
@@ -142,7 +170,15 @@ def _lease(delivery: Delivery, at: datetime) -> Claim | None:
     if not taken:
         return None
     delivery.tries += 1
-    return Claim(delivery, token)
+    delivery.destination = destination  # with its secrets, opened once for all of them
+    versions = delivery.mapping_id, delivery.default_mapping_id  # type: ignore[attr-defined]
+    return Claim(delivery, token, *(_rows(version, known) for version in versions))
+
+
+def _rows(version_id: int | None, known: Rows) -> Sequence[FieldRule] | None:
+    if version_id is not None and version_id not in known:
+        known[version_id] = list(FieldRule.objects.filter(version=version_id))
+    return None if version_id is None else known[version_id]
 
 
 def expire_leases(*, at: datetime, everything: bool = False) -> int:
@@ -151,8 +187,8 @@ def expire_leases(*, at: datetime, everything: bool = False) -> int:
     `everything`: also those that have not run out yet, for the one worker that knows itself to be alone.
     """
     lost = Delivery.objects.filter(state=Delivery.State.LEASED) if everything else Delivery.objects.lost(at)
-    tokens = list(lost.values_list("lease_token", flat=True))
-    return sum(_settle(token, Interrupted(), [], at) for token in tokens if token)
+    leases = list(lost.values_list("lease_token", "destination_id"))
+    return sum(_settle(token, where, Interrupted(), [], at) for token, where in leases if token)
 
 
 # --- Push ----------------------------------------------------------------------------------------------------
@@ -161,33 +197,41 @@ def expire_leases(*, at: datetime, everything: bool = False) -> int:
 @cache
 def _pool(is_demo: bool) -> Pool:
     """One pool of connections a process, whatever the number of destinations."""
-    public = urlsplit(settings.PUBLIC_URL)
-    policy = Policy(
-        allow_private=settings.ALLOW_PRIVATE_DESTINATIONS,
-        own_hosts=frozenset({public.netloc}),
-        deadline=PUSH_DEADLINE,
-    )
-    return Pool(policy, transport=demo.Transport() if is_demo else None)
+    return Pool(policy(), transport=demo.Transport() if is_demo else None)
 
 
 def connect(destination: Destination) -> tuple[Connector, Recorder]:
-    """The connector of a destination with its settings of this moment, and the recorder of what it will say."""
+    """The connector of a destination with its settings of this moment, and the recorder of what it will say.
+
+    The deadline of all that it does starts now.
+    """
     recorder = Recorder(secrets=destination.secrets.values())
     http = _pool(destination.is_demo).client(recorder=recorder, deadline=PUSH_DEADLINE)
     return connectors.get(destination.connector)(destination.all_settings(), http), recorder
 
 
 def prepare(lease: Claim) -> Push | Unmappable | Crashed:
-    """Map the lead of a claim. Reads the database; sends nothing."""
+    """Map the lead of a claim. Sends nothing."""
     try:
-        delivery = lease.delivery
-        applied = apply(effective_rules(delivery.route), delivery.lead.values())
+        destination = lease.delivery.destination
+        rules = _rules(lease.rows, lease.default_rows, destination)
+        applied = apply(rules, lease.delivery.lead.values())
         if applied.problems:
             return Unmappable(applied.problems)
-        connector, recorder = connect(delivery.destination)
-        return Push(lease, connector, recorder, applied.record, frozenset(applied.used))
+        connector, recorder = connect(destination)
+        return Push(lease, connector, recorder, applied.record)
     except Exception:
         return Crashed(traceback.format_exc())
+
+
+def _rules(
+    rows: Iterable[FieldRule] | None, default_rows: Iterable[FieldRule] | None, destination: Destination
+) -> tuple[Rule, ...]:
+    """A route's rules over the destination's default rules, or over those that its connector suggests."""
+    own = [row.as_rule() for row in rows or ()]
+    if default_rows is None:
+        return compose(own, suggested_rules(destination.spec))
+    return compose(own, [row.as_rule() for row in default_rows])
 
 
 def push(ready: Push) -> Result:
@@ -208,39 +252,47 @@ def settle(lease: Claim, result: Result, *, at: datetime, exchanges: Sequence[An
     """
     if isinstance(result, Crashed):
         logger.error("Sending %s: the connector raised\n%s", lease.delivery.pk, result.trace)
-    return _settle(lease.token, result, exchanges, at)
+    return _settle(lease.token, lease.delivery.destination_id, result, exchanges, at)
 
 
-def _settle(token: uuid.UUID, result: Result, exchanges: Sequence[Any], at: datetime) -> bool:
+def _settle(
+    token: uuid.UUID, destination_id: int, result: Result, exchanges: Sequence[Any], at: datetime
+) -> bool:
     with transaction.atomic():
-        attempt = Attempt.objects.select_related("delivery").get(token=token)
         # The state row first, as in claim(): one order of locks, no deadlock.
-        state = DestinationState.objects.select_for_update().get(pk=attempt.delivery.destination_id)
-        delivery = (
-            Delivery.objects.select_for_update(of=("self",))
-            .select_related("route")
-            .get(pk=attempt.delivery_id)
+        state = DestinationState.objects.select_for_update().filter(pk=destination_id).first()
+        attempt = (
+            Attempt.objects.select_for_update(of=("self", "delivery"))
+            .select_related("delivery__route", "route_mapping")
+            .filter(token=token)
+            .first()
         )
-        _complete(attempt, delivery.route, result, exchanges, at)
+        if state is None or attempt is None:
+            return False  # a person deleted the lead or the destination while it was on its way
+        delivery = attempt.delivery
+        if attempt.outcome in _OPEN or isinstance(result, Delivered):
+            _complete(attempt, result, exchanges, at)
         late = delivery.lease_token != token
         if late and (not isinstance(result, Delivered) or delivery.state == Delivery.State.DELIVERED):
             return False
-        _move(delivery, state, result, at)
+        _move(attempt, delivery, state, result, at)
         delivery.save()
         state.save()
     return True
 
 
-def _complete(attempt: Attempt, route: Route, result: Result, exchanges: Sequence[Any], at: datetime) -> None:
+# An attempt that was taken for lost is completed by what its worker says in the end; others only once.
+_OPEN = ("", Attempt.Outcome.LOST)
+
+
+def _complete(attempt: Attempt, result: Result, exchanges: Sequence[Any], at: datetime) -> None:
     attempt.outcome = _OUTCOMES[type(result)]
     attempt.reason = result.trace if isinstance(result, Crashed) else reason_of(result)
     attempt.field = getattr(result, "field", "")[:200]
     attempt.uncertain = isinstance(result, Interrupted) or getattr(result, "uncertain", False)
     attempt.finished_at = at
     attempt.exchanges = [exchange.as_dict() for exchange in exchanges]
-    attempt.route_mapping = route.live_mapping
-    attempt.default_mapping = route.destination.live_mapping
-    attempt.save()
+    attempt.save(update_fields=["outcome", "reason", "field", "uncertain", "finished_at", "exchanges"])
 
 
 _OUTCOMES: dict[type, str] = {
@@ -274,19 +326,21 @@ def reason_of(result: Result) -> str:
             assert_never(result)
 
 
-def _move(delivery: Delivery, state: DestinationState, result: Result, at: datetime) -> None:
+def _move(
+    attempt: Attempt, delivery: Delivery, state: DestinationState, result: Result, at: datetime
+) -> None:
     """Apply a result to the delivery and to the health of its destination. The caller saves both."""
     match result:
         case Delivered(remote_id=remote_id, remote_url=remote_url, existed=existed):
             delivery.deliver(at, remote_id, remote_url, existed=existed)
             _answered(state, at)
             state.last_success_at = at
-            _mapping_works(delivery.route, at)
+            _mapping_works(attempt, at)
         case Rejected(reason=reason, field=field, duplicate_of=duplicate_of):
             delivery.reject(at, reason, field, duplicate_of)
             _answered(state, at)
             if field:
-                _blame_mapping(delivery, reason, field, at)
+                _blame_mapping(attempt, delivery, reason, field, at)
         case RetryLater(reason=reason, uncertain=uncertain, delay=delay):
             # At a destination that is sick already, a failed probe says nothing about this lead.
             strike = state.state == state.State.WORKING
@@ -295,13 +349,13 @@ def _move(delivery: Delivery, state: DestinationState, result: Result, at: datet
             _failed(state, reason, delay, at)
         case Throttled(reason=reason, delay=delay):
             delivery.wait(at, reason)
-            state.failures += 1
-            _slow(state, reason, delay, at)
+            _count(state, at)
+            _slow(state, reason, delay if delay is not None else backoff.wait(state.failures), at)
         case DestinationFault(reason=reason):
             delivery.wait(at, reason)
             _stop(state, reason, at)
         case Unmappable():
-            delivery.hold(Delivery.Held.MAPPING_BROKEN, reason_of(result))
+            _hold_unmapped(attempt, delivery, reason_of(result), at)
         case Crashed():
             delivery.hold(Delivery.Held.BUG, reason_of(result))
         case Interrupted():
@@ -322,50 +376,81 @@ def _try_again(delivery: Delivery, reason: str, due_at: datetime, *, uncertain: 
         delivery.wait(due_at, reason)
 
 
+def _is_waiting(state: DestinationState, at: datetime) -> bool:
+    """Whether no push is to leave yet: an answer that comes now is to one that left before, and says nothing new."""
+    return state.until is not None and state.until > at
+
+
+def _count(state: DestinationState, at: datetime) -> None:
+    # Fifty pushes that fail together are one failure more, not fifty: the next wait doubles once.
+    if not _is_waiting(state, at):
+        state.failures += 1
+
+
 def _failed(state: DestinationState, reason: str, delay: float | None, at: datetime) -> None:
-    """Count a failure; enough of them in a row open the breaker."""
-    state.failures += 1
-    if state.failures >= backoff.BREAKER_AFTER:
-        _slow(state, reason, delay, at)
+    """Count a failure; enough of them in a row open the breaker, and a failed probe keeps it open."""
+    _count(state, at)
+    if _is_waiting(state, at):
+        _slow(state, reason, delay or 0.0, at)
+    elif state.failures >= backoff.BREAKER_AFTER or state.state == state.State.SLOWED:
+        _slow(state, reason, backoff.wait(state.failures, asked=delay), at)
 
 
 def _answered(state: DestinationState, at: datetime) -> None:
     """The CRM took a decision on a lead: it is up, and lets us in."""
+    if _is_waiting(state, at):
+        return
     state.failures = 0
     if state.state != state.State.PAUSED:
         state.become(state.State.WORKING, "", at)
 
 
-def _slow(state: DestinationState, reason: str, delay: float | None, at: datetime) -> None:
+def _slow(state: DestinationState, reason: str, seconds: float, at: datetime) -> None:
+    """Wait that long, or longer where it waits longer already; then probe with a single lead."""
     if state.state in {state.State.WORKING, state.State.SLOWED}:
-        seconds = delay if delay is not None else backoff.wait(state.failures)
-        state.become(state.State.SLOWED, reason, at, until=at + timedelta(seconds=seconds))
+        until = at + timedelta(seconds=seconds)
+        state.become(state.State.SLOWED, reason, at, until=max(until, state.until or until))
 
 
 def _stop(state: DestinationState, reason: str, at: datetime) -> None:
-    state.failures += 1
-    if state.state != state.State.PAUSED:
+    waits = state.state == state.State.STOPPED and _is_waiting(state, at)
+    if state.state != state.State.PAUSED and not waits:
+        state.failures += 1
         until = at + timedelta(seconds=backoff.ceiling(state.failures))
         state.become(state.State.STOPPED, reason, at, until=until)
 
 
-# --- A refusal that names a field ----------------------------------------------------------------------------
+# --- What a field mapping is to blame for --------------------------------------------------------------------
 
 
-def _blame_mapping(delivery: Delivery, reason: str, field: str, at: datetime) -> None:
+def _hold_unmapped(attempt: Attempt, delivery: Delivery, reason: str, at: datetime) -> None:
+    if _outdated(attempt, delivery.route):
+        delivery.wait(at, reason)
+    else:
+        delivery.hold(Delivery.Held.MAPPING_BROKEN, reason)
+
+
+def _blame_mapping(attempt: Attempt, delivery: Delivery, reason: str, field: str, at: datetime) -> None:
     """Mark the route's mapping broken where a refused field is the mapping's fault, and hold that route only.
 
-    A field that the same version delivered just before is this lead's own fault; two refusals in a row are the
-    mapping's. So one lead with a bad value does not hold up the others, and a renamed field does.
+    A version that delivered just before is not to blame: the refusal is this lead's own, until a second lead in a
+    row is refused that field. So one bad value does not hold up the others, and a renamed field does.
     """
-    mapping = delivery.route.live_mapping
-    mapped = {rule.target for rule in effective_rules(delivery.route) if rule.kind != "omit"}
-    if mapping is None or not mapped & {field, "*"} or _last_one_arrived(delivery, mapping):
+    mapping = attempt.route_mapping
+    rules = _rules(_rule_rows(mapping), _rule_rows(attempt.default_mapping), delivery.destination)
+    mapped = {rule.target for rule in rules if rule.kind != "omit"}
+    if mapping is None or not mapped & {field, "*"}:
+        return
+    if _outdated(attempt, delivery.route):
+        delivery.wait(at, reason)
+        return
+    same = Delivery.objects.filter(route=delivery.route).exclude(pk=delivery.pk)
+    arrived, refused = _since_it_worked(mapping, delivery, field)
+    if arrived and not refused:
         return
     mapping.broken, mapping.broken_field = reason, field
     mapping.save(update_fields=["broken", "broken_field"])
-    same = Delivery.objects.filter(route=delivery.route)
-    for other in same.filter(state=Delivery.State.REJECTED, field=field).exclude(pk=delivery.pk):
+    for other in same.filter(pk__in=refused):
         other.hold(Delivery.Held.MAPPING_BROKEN, other.reason)
         other.save()
     same.filter(state=Delivery.State.WAITING).update(
@@ -374,23 +459,38 @@ def _blame_mapping(delivery: Delivery, reason: str, field: str, at: datetime) ->
     delivery.hold(Delivery.Held.MAPPING_BROKEN, reason)
 
 
-def _last_one_arrived(delivery: Delivery, mapping: MappingVersion) -> bool:
-    before = Attempt.objects.filter(delivery__route=delivery.route, route_mapping=mapping).exclude(
-        delivery=delivery
-    )
-    last = before.filter(outcome__in=[Attempt.Outcome.DELIVERED, Attempt.Outcome.REJECTED]).order_by(
-        "-finished_at"
-    )
-    return last.values_list("outcome", flat=True).first() == Attempt.Outcome.DELIVERED
+def _rule_rows(version: MappingVersion | None) -> Sequence[FieldRule] | None:
+    return None if version is None else list(version.rules.all())
 
 
-def _mapping_works(route: Route, at: datetime) -> None:
-    """A lead got through: if the mapping stood as broken, it no longer is, and what it held goes out."""
-    mapping = route.live_mapping
+def _outdated(attempt: Attempt, route: Route) -> bool:
+    """Whether another field mapping was published since this try was mapped: it may well be the remedy."""
+    live = route.live_mapping, route.destination.live_mapping
+    return (attempt.route_mapping, attempt.default_mapping) != live
+
+
+def _since_it_worked(
+    mapping: MappingVersion, delivery: Delivery, field: str
+) -> tuple[datetime | None, list[int]]:
+    """When this version last delivered a lead, and the other leads that were refused that field since."""
+    tries = Attempt.objects.filter(route_mapping=mapping).exclude(delivery=delivery)
+    arrived = tries.filter(outcome=Attempt.Outcome.DELIVERED).aggregate(last=Max("finished_at"))["last"]
+    refused = tries.filter(
+        outcome=Attempt.Outcome.REJECTED,
+        field=field[:200],
+        delivery__state=Delivery.State.REJECTED,
+        finished_at__gte=arrived or mapping.created_at,
+    )
+    return arrived, list(refused.values_list("delivery", flat=True))
+
+
+def _mapping_works(attempt: Attempt, at: datetime) -> None:
+    """A lead got through: if its mapping stood as broken, it no longer is, and what it held goes out."""
+    mapping = attempt.route_mapping
     if mapping is not None and mapping.broken:
         mapping.broken = mapping.broken_field = ""
         mapping.save(update_fields=["broken", "broken_field"])
-        release_broken(route, at)
+        release_broken(attempt.delivery.route, at)
 
 
 def release_broken(route: Route, at: datetime) -> int:
@@ -440,8 +540,8 @@ def resume(destination: Destination, *, at: datetime) -> None:
 
 def check(destination: Destination, *, at: datetime) -> Check:
     """Test a connection; creates nothing there. A stopped destination that passes is probed with the next lead."""
-    connector, _ = connect(destination)
     try:
+        connector, _ = connect(destination)
         result = connector.check()
     except Exception as error:
         logger.exception("Testing %s: the connector raised", destination)
@@ -486,8 +586,9 @@ class Drain:
     ) -> None:
         self.destination_id, self.executor, self.slots = destination_id, executor, slots
         self.worker, self.clock = worker, clock
+        self.under_way = 0
         self._inbox: queue.SimpleQueue[tuple[Push, Result] | None] = queue.SimpleQueue()
-        self._under_way = 0
+        self._known: Rows = {}
         self._stopping = False
 
     def wake(self) -> None:
@@ -503,7 +604,7 @@ class Drain:
         self._check_if_stopped()
         while True:
             self._start()
-            if not self._under_way:
+            if not self.under_way:
                 return settled
             settled += sum(self._settle(ready, result) for ready, result in self._finished())
 
@@ -518,29 +619,41 @@ class Drain:
 
     def _start(self) -> None:
         """Claim and hand out as many pushes as there are slots."""
-        while not self._stopping and (free := self.slots - self._under_way) > 0:
-            claims = claim(self.destination_id, free, at=self.clock(), worker=self.worker)
+        while not self._stopping and (free := self.slots - self.under_way) > 0:
+            claims = claim(self.destination_id, free, at=self.clock(), worker=self.worker, known=self._known)
             if not claims:
                 return
-            for lease in claims:
-                ready = prepare(lease)
-                if isinstance(ready, Push):
-                    self.executor.submit(self._push, ready)
-                    self._under_way += 1
-                else:
-                    settle(lease, ready, at=self.clock())
+            handed_out = sum(self._hand_out(lease) for lease in claims)
+            if handed_out == len(claims) < free:
+                return
+
+    def _hand_out(self, lease: Claim) -> bool:
+        ready = prepare(lease)
+        if isinstance(ready, Push):
+            self.executor.submit(self._push, ready)
+            self.under_way += 1
+            return True
+        settle(lease, ready, at=self.clock())
+        return False
 
     def _push(self, ready: Push) -> None:
         self._inbox.put((ready, push(ready)))
 
     def _settle(self, ready: Push, result: Result) -> bool:
-        self._under_way -= 1
+        self.under_way -= 1
         try:
-            settle(ready.claim, result, at=self.clock(), exchanges=ready.recorder.exchanges)
+            return self._write_down(ready, result)
+        except DatabaseError:
+            close_old_connections()
+        try:
+            return self._write_down(ready, result)
         except DatabaseError:
             # The lease runs out, and the idempotent path finds the record.
             logger.exception("What became of sending %s could not be written down", ready.claim.delivery.pk)
             return False
+
+    def _write_down(self, ready: Push, result: Result) -> bool:
+        settle(ready.claim, result, at=self.clock(), exchanges=ready.recorder.exchanges)
         return True
 
     def _finished(self) -> list[tuple[Push, Result]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx2
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 
 from crm_sync.models import DemoRecord, DemoSwitch
@@ -16,7 +16,10 @@ THROTTLE = 20  # seconds
 
 
 class Transport(httpx2.BaseTransport):
-    """Answers the demo connector's requests from the database. Nothing leaves the machine."""
+    """Answers the demo connector's requests from the database. Nothing leaves the machine.
+
+    Threads that push have no database connection; the one that this opens there is closed with the answer.
+    """
 
     def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
         self.sleep = sleep
@@ -24,6 +27,14 @@ class Transport(httpx2.BaseTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Raises httpx2.ReadError where the answer is to be lost, as a dropped connection would."""
         request.read()
+        borrowed = connection.connection is None
+        try:
+            return self._answer(request)
+        finally:
+            if borrowed:
+                connection.close()
+
+    def _answer(self, request: httpx2.Request) -> httpx2.Response:
         switch = DemoSwitch.current()
         mode = switch.mode
         if mode == DemoSwitch.Mode.SLOW:
@@ -58,11 +69,11 @@ def _refusal(switch: DemoSwitch, request: httpx2.Request) -> httpx2.Response | N
 
 @transaction.atomic
 def _write(key: str, record: dict[str, Any]) -> httpx2.Response:
-    known = DemoRecord.objects.filter(key=key).update(times_received=F("times_received") + 1)
-    if known:
-        return _answer(200, {"id": key, "existed": True})
-    DemoRecord.objects.create(key=key, record=record)
-    return _answer(201, {"id": key})
+    _, created = DemoRecord.objects.get_or_create(key=key, defaults={"record": record})
+    if created:
+        return _answer(201, {"id": key})
+    DemoRecord.objects.filter(key=key).update(times_received=F("times_received") + 1)
+    return _answer(200, {"id": key, "existed": True})
 
 
 def _error(code: str, message: str, field: str = "") -> dict[str, Any]:

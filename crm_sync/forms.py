@@ -4,18 +4,15 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
-import httpx2
 from django import forms
-from django.conf import settings
 from django.contrib.admin.widgets import AdminIntegerFieldWidget, AdminTextInputWidget
 from django.utils.text import slugify
 
 from crm_sync import connectors, mapping, publishing
-from crm_sync.http import Policy, address_problem, is_public
 from crm_sync.mapping import EVERYTHING, LEAD_VALUES, TRANSFORMS, Rule, problems
 from crm_sync.models import DemoSwitch, Destination, FieldRule, Route
+from crm_sync.policy import policy
 from crm_sync.spec import Setting, Spec
 from leads.lead_source import ACTIONS, canonical_action
 from leads.models import Lead, Offer
@@ -50,7 +47,7 @@ class BaseDestinationForm(forms.ModelForm):
         """A stored secret is never shown again; an empty box keeps it."""
         if setting.name in self.instance.secrets:
             field.required = False
-            field.help_text = f"Set; leave empty to keep. {setting.help}"
+            field.help_text = "Set; leave empty to keep."
         else:
             self.fields.pop(clear_input(setting), None)
 
@@ -75,12 +72,7 @@ class BaseDestinationForm(forms.ModelForm):
         return value or ""
 
     def _problems(self) -> dict[str, str]:
-        # True: which http:// addresses are allowed is told below, where PUBLIC_URL's own host is known.
-        found = connectors.validate_settings(self.spec, self.values, allow_private=True)
-        for setting in self.spec.settings:
-            if setting.kind == "url" and setting.name in self.values and setting.name not in found:
-                found[setting.name] = refused_address(self.values[setting.name])
-        found = {name: sentence for name, sentence in found.items() if sentence}
+        found = connectors.validate_settings(self.spec, self.values, policy())
         return found or connectors.get(self.spec.slug).clean(self.values)
 
     def save(self, commit: bool = True) -> Any:
@@ -124,32 +116,6 @@ def _setting_field(setting: Setting) -> forms.Field:
     # Of type "text" for addresses too: the sentence that refuses one is ours, not the browser's.
     attributes = {"inputmode": "url", "spellcheck": "false"} if setting.kind == "url" else {}
     return forms.CharField(**common, initial=setting.default, widget=AdminTextInputWidget(attrs=attributes))
-
-
-def refused_address(url: str) -> str:
-    """Why connections may not go to this address, as far as can be told without asking DNS; else empty."""
-    own = urlsplit(settings.PUBLIC_URL).netloc
-    policy = Policy(allow_private=settings.ALLOW_PRIVATE_DESTINATIONS, own_hosts=frozenset({own}))
-    if problem := address_problem(url, policy):
-        return problem
-    parsed = httpx2.URL(url)
-    port = parsed.port or {"http": 80, "https": 443}[parsed.scheme]
-    if policy.trusts(parsed.raw_host.decode("ascii"), port) or not _is_private(parsed.host):
-        return ""
-    return (
-        f"{parsed.host} is a private address, which is refused. If that is what you want, the administrator of "
-        "this server can set ALLOW_PRIVATE_DESTINATIONS=true."
-    )
-
-
-def _is_private(host: str) -> bool:
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return not is_public(name)
-    except ValueError:  # a name: what it stands for is told when it is dialled
-        return False
 
 
 # --- Routes --------------------------------------------------------------------------------------------------
@@ -212,7 +178,7 @@ class LinesField(forms.CharField):
     example = "US = United States"
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"required": False, "strip": False, "widget": _textarea(2)} | kwargs)
+        super().__init__(required=False, strip=False, widget=_textarea(2), **kwargs)
 
     def write(self, value: Any) -> str:
         return str(value)
@@ -227,7 +193,7 @@ class LinesField(forms.CharField):
         return text if self._parsed(text) == value else json.dumps(value, ensure_ascii=False)
 
     def to_python(self, value: Any) -> Any:
-        return self._parsed(super().to_python(value))
+        return self._parsed(super().to_python(value) or "")
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return (self.prepare_value(initial) or "").split() != (data or "").split()
@@ -293,7 +259,7 @@ class PlainTextField(forms.CharField):
         super().__init__(required=False, strip=False, widget=_textarea(rows), **kwargs)
 
     def to_python(self, value: Any) -> Any:
-        return super().to_python(value).replace("\r\n", "\n").replace("\r", "\n")
+        return (super().to_python(value) or "").replace("\r\n", "\n").replace("\r", "\n")
 
 
 class RuleForm(forms.Form):
@@ -313,7 +279,8 @@ class RuleForm(forms.Form):
     rule: Rule | None = None
 
     def __init__(self, *args: Any, spec: Spec, sources: Sequence[tuple[str, Any]], **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **kwargs)
+        self.label_suffix = ""
         self.spec = spec
         self._offer("kind", list(FieldRule._meta.get_field("kind").flatchoices))
         transforms = [(slug, transform.label) for slug, transform in TRANSFORMS.items()]
@@ -375,7 +342,7 @@ def _values(choice: tuple[str, Any]) -> list[str]:
 
 def _rule_of(data: Mapping[str, Any]) -> Rule:
     kind = data["kind"]
-    used = mapping._SETTINGS.get(kind, frozenset())
+    used = mapping.SETTINGS.get(kind, frozenset())
     target = data["target"]
     if kind == "field" and data["source"] == EVERYTHING:
         used, target = frozenset({"source"}), EVERYTHING
@@ -396,7 +363,9 @@ def source_choices(offer: Offer, spec: Spec) -> list[tuple[str, Any]]:
     choices: list[tuple[str, Any]] = [("Lead", [*LEAD_VALUES.items()])]
     if spec.every_value:
         choices.append(("All", [(EVERYTHING, "Every lead value, under its own name")]))
-    recent = list(Lead.objects.filter(offer=offer).order_by("-received_at").values("campaign", "extra")[:200])
+    recent: list[Any] = list(
+        Lead.objects.filter(offer=offer).order_by("-received_at").values("campaign", "extra")[:200]
+    )
     for name, title in (("campaign", "Campaign"), ("extra", "Fields we do not know")):
         keys = sorted({key for lead in recent for key in lead[name]})
         if keys:
@@ -446,7 +415,8 @@ class RuleFormSet(forms.BaseFormSet):
 
     def _prefilled_form(self, rule: Rule) -> forms.Form:
         index = len(self.before)
-        return self._construct_form(index, initial=_initial(rule), **self.get_form_kwargs(index))
+        make: Any = self._construct_form  # type: ignore[attr-defined] # absent from the stubs
+        return make(index, initial=_initial(rule), **self.get_form_kwargs(index))
 
     @property
     def suggestions(self) -> list[tuple[str, str]]:

@@ -114,9 +114,30 @@ def address_problem(url: str | httpx2.URL, policy: Policy) -> str:
     port = _PORTS[parsed.scheme] if parsed.port is None else parsed.port
     if not 0 < port < 65536:
         return f"There is no port {port}."
-    if parsed.scheme == "http" and not policy.trusts(parsed.raw_host.decode("ascii"), port):
+    if policy.trusts(parsed.raw_host.decode("ascii"), port):
+        return ""
+    if _is_private_name(parsed.host):
+        return f"{parsed.host} {_NOT_ALLOWED}"
+    if parsed.scheme == "http":
         return "The address must start with https://; http:// needs ALLOW_PRIVATE_DESTINATIONS=true."
     return ""
+
+
+_NOT_ALLOWED = (
+    "is not a public address: private, loopback, link-local and metadata addresses are refused unless "
+    "ALLOW_PRIVATE_DESTINATIONS=true."
+)
+
+
+def _is_private_name(host: str) -> bool:
+    """Whether a host is private by its spelling alone; what other names stand for is told when they are dialled."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return not is_public(name)
+    except ValueError:
+        return False
 
 
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
@@ -256,10 +277,7 @@ def _refuse_private(host: str, addresses: Iterable[str]) -> None:
     for address in addresses:
         if not is_public(address):
             leads_to = "" if address == host else f" leads to {address}, which"
-            raise Refused(
-                f"{host}{leads_to} is not a public address: private, loopback, link-local and metadata"
-                " addresses are refused unless ALLOW_PRIVATE_DESTINATIONS=true."
-            )
+            raise Refused(f"{host}{leads_to} {_NOT_ALLOWED}")
 
 
 class GuardedTransport(httpx2.HTTPTransport):

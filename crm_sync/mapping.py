@@ -42,10 +42,11 @@ __all__ = (
 EVERYTHING = "*"
 
 TEXT_LIMIT = 4_000  # characters of any text of a rule; templates have their own limit
+NAME_LIMIT = 200  # characters of a target or a source, as the database holds them
 LIST_LIMIT = 1_000  # rows of a table, conditions, values of a condition
 
 # What a rule of each kind may set besides its target and its condition.
-_SETTINGS: Mapping[str, frozenset[str]] = MappingProxyType(
+SETTINGS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "field": frozenset(("source", "transform", "fallback", "keep_empty")),
         "constant": frozenset(("value", "keep_empty")),
@@ -54,7 +55,7 @@ _SETTINGS: Mapping[str, frozenset[str]] = MappingProxyType(
         "omit": frozenset[str](),
     }
 )
-KINDS = tuple(_SETTINGS)
+KINDS = tuple(SETTINGS)
 
 
 class RuleError(ValueError):
@@ -220,8 +221,9 @@ def _may_set(rules: Sequence[Rule], name: str) -> bool:
 
 def _too_long(rule: Rule) -> Iterator[RuleError]:
     for key in ("target", "source", "value", "transform", "fallback"):
-        if len(getattr(rule, key)) > TEXT_LIMIT:
-            yield RuleError(key, f"This has more than {TEXT_LIMIT:,} characters; shorten it.")
+        limit = NAME_LIMIT if key in ("target", "source") else TEXT_LIMIT
+        if len(getattr(rule, key)) > limit:
+            yield RuleError(key, f"This has more than {limit:,} characters; shorten it.")
     for key, entries, texts in (
         ("table", len(rule.table), chain(rule.table, rule.table.values())),
         ("when", max(map(len, (rule.when, *rule.when.values()))), chain(rule.when, *rule.when.values())),
@@ -252,13 +254,13 @@ def _wrong_target(rule: Rule, fields: Sequence[TargetField], any_field: bool) ->
 
 
 def _wrong_settings(rule: Rule) -> Iterator[RuleError]:
-    unused = rule.as_config().keys() - _SETTINGS[rule.kind] - {"target", "kind", "when"}
+    unused = rule.as_config().keys() - SETTINGS[rule.kind] - {"target", "kind", "when"}
     for key in sorted(unused):
         yield RuleError(key, f"A rule of kind “{rule.kind}” does not use “{key}”; take it out.")
 
 
 def _wrong_source(rule: Rule) -> Iterator[RuleError]:
-    if "source" not in _SETTINGS[rule.kind]:
+    if "source" not in SETTINGS[rule.kind]:
         return
     if not rule.source:
         yield RuleError("source", "Name the lead value that this rule takes.")

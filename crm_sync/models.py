@@ -179,6 +179,8 @@ class Route(models.Model):
             leads = leads.filter(received_at__gte=self.send_from)
         if not self.offer.send_test_leads:
             leads = leads.filter(is_test=False)
+        if self.offer.dnc_policy == Offer.DncPolicy.ARCHIVE:
+            leads = leads.exclude(action__iexact="DNC")
         if self.only_actions:
             chosen = Q()
             for code in self.only_actions:

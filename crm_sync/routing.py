@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from crm_sync.models import Delivery, Route
+from crm_sync.models import Delivery, MappingVersion, Route
 from leads.models import Lead, Offer
 
 BATCH = 200
@@ -36,8 +36,8 @@ def route_waiting(now: datetime, *, batch: int = BATCH) -> Routed:
         deliveries = [
             delivery
             for lead in leads
-            for route in routes[lead.offer_id]
-            if (delivery := first_delivery(lead, route, now)) is not None
+            for route, mapping in routes[lead.offer_id]
+            if (delivery := first_delivery(lead, route, mapping, now)) is not None
         ]
         Delivery.objects.bulk_create(deliveries, ignore_conflicts=True)
         Lead.objects.filter(pk__in=[lead.pk for lead in leads]).update(routed_at=now)
@@ -59,11 +59,18 @@ def route_everything(now: datetime) -> frozenset[int]:
     return destinations
 
 
-def first_delivery(lead: Lead, route: Route, now: datetime) -> Delivery | None:
-    """The delivery that a route owes a lead, in the state it starts in; None where it owes none."""
+def first_delivery(
+    lead: Lead, route: Route, mapping: MappingVersion | None, now: datetime
+) -> Delivery | None:
+    """The delivery that a route owes a lead, in the state it starts in; None where it owes none.
+
+    `mapping` is the route's live one.
+    """
     if lead.is_test and not lead.offer.send_test_leads:
         return None
     if not lead.offer.enabled or not route.enabled or not route.takes(lead):
+        return None
+    if route.send_from and lead.received_at < route.send_from:
         return None
     delivery = Delivery(
         lead=lead, route=route, destination_id=route.destination_id, due_at=now, created_at=now
@@ -74,18 +81,21 @@ def first_delivery(lead: Lead, route: Route, now: datetime) -> Delivery | None:
         delivery.hold(Delivery.Held.DNC, "Do not contact. Microsoft sent this for information.")
     elif route.needs_approval:
         delivery.hold(Delivery.Held.APPROVAL)
-    elif (mapping := route.live_mapping) and mapping.broken:
+    elif mapping and mapping.broken:
         delivery.hold(Delivery.Held.MAPPING_BROKEN, mapping.broken)
     return delivery
 
 
 def send_waiting(route: Route, now: datetime) -> int:
     """Make deliveries of the leads that wait for this route, at a person's word. Returns how many."""
+    mapping = route.live_mapping
+    if mapping is None:
+        return 0  # nothing is published: they go on waiting
     with transaction.atomic():
         deliveries = [
             delivery
             for lead in route.waiting_leads().select_related("offer").iterator(chunk_size=BATCH)
-            if (delivery := first_delivery(lead, route, now)) is not None
+            if (delivery := first_delivery(lead, route, mapping, now)) is not None
         ]
         Delivery.objects.bulk_create(deliveries, batch_size=BATCH, ignore_conflicts=True)
     return len(deliveries)
@@ -97,11 +107,12 @@ def from_now_on(route: Route, now: datetime) -> None:
     route.save(update_fields=["send_from"])
 
 
-def _live_routes(offers: Iterable[int]) -> dict[int, list[Route]]:
+def _live_routes(offers: Iterable[int]) -> dict[int, list[tuple[Route, MappingVersion]]]:
+    """By offer: the routes that send, each with its live mapping."""
     routes = defaultdict(list)
     for route in Route.objects.filter(offer__in=offers, enabled=True):
-        if route.live_mapping is not None:
-            routes[route.offer_id].append(route)
+        if (mapping := route.live_mapping) is not None:
+            routes[route.offer_id].append((route, mapping))
     return routes
 
 

@@ -162,7 +162,8 @@ def sending(delivery: Delivery, now: datetime, may_view: Callable[[str], bool]) 
     make = _IN_FULL.get(delivery.state)
     said = make(delivery, now) if make else Said(sending_summary(delivery, now) + ".")
     needed = "destination" if said.link == _TO_CONNECTION else "route"
-    return said if may_view(needed) else Said(said.what, said.todo)
+    url, link = (said.url, said.link) if may_view(needed) else ("", "")
+    return Said(said.what.strip(), said.todo, url, link)
 
 
 _TO_CONNECTION = "Open the CRM connection"
@@ -179,6 +180,8 @@ def _waiting(delivery: Delivery, now: datetime) -> Said:
             f"Waits for the next try at {clock(delivery.due_at, now)}. {sentence(delivery.reason)}",
             "Nothing to do: it is tried again by itself for about three days.",
         )
+    if delivery.tries:
+        return Said(f"About to be tried again. {sentence(delivery.reason)}")
     return Said(f"About to be sent to {name}.")
 
 
@@ -234,7 +237,7 @@ def _held(delivery: Delivery, now: datetime) -> Said:
             )
         case Held.GAVE_UP:
             return Said(
-                f"Held: given up after about three days of tries. The last one said: {reason}",
+                f"Held: given up after about three days of tries. {reason}",
                 "Once the CRM works again, retry: all the tries start anew.",
                 *_connection(delivery),
             )

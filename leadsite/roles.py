@@ -22,6 +22,7 @@ _SALES = (
     "leads.add_note",
     "crm_sync.view_delivery",
     "crm_sync.view_attempt",
+    "crm_sync.view_demorecord",
 )
 _PARTNER_MANAGER = (
     *_SALES,

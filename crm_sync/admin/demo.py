@@ -106,7 +106,7 @@ class DemoRecordAdmin(EvidencePage):
         require(request, SWITCH)
         form = SwitchForm(request.POST, instance=DemoSwitch.current())
         if not form.is_valid():
-            sentences = " ".join(error for errors in form.errors.values() for error in errors)
+            sentences = " ".join(str(error) for errors in form.errors.values() for error in errors)
             tell(request, f"Not switched: {sentences}", messages.ERROR)
             return HttpResponseRedirect(reverse("admin:crm_sync_demorecord_changelist"))
         switch = form.save()

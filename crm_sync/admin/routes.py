@@ -17,7 +17,6 @@ from django.utils.safestring import SafeString
 from crm_sync import delivery, publishing, routing
 from crm_sync import wording as words
 from crm_sync.admin.pages import Page, back, require, tell
-from crm_sync.alerts import waiting_leads
 from crm_sync.forms import EXTRA_ROWS, NewRouteForm, RouteForm, editable_rules, rule_formset
 from crm_sync.mapping import Applied, Rule, apply, compose, unmapped_required
 from crm_sync.models import Delivery, FieldRule, MappingVersion, Route
@@ -142,13 +141,13 @@ class RouteAdmin(Page):
         tell(request, "Saved as a draft: what is live has not changed." if obj.draft else "Saved.")
         return HttpResponseRedirect(url)
 
-    def _changeform_view(
-        self, request: HttpRequest, object_id: Any, form_url: Any, extra_context: Any
-    ) -> Any:
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
         # Before anything is saved: who may not publish must not find a draft saved by the attempt.
         if request.method == "POST" and "_publish" in request.POST:
             require(request, PUBLISH)
-        return super()._changeform_view(request, object_id, form_url, extra_context)
+        return super().change_view(request, object_id, form_url, extra_context)
 
     def _publish(self, request: HttpRequest, route: Route) -> HttpResponse:
         url = words.route_url(route.pk)
@@ -255,7 +254,7 @@ def question(route: Route) -> Question | None:
     """The question that stands open for a route; None while there is nothing to ask."""
     if not route.enabled or not route.offer.enabled or route.live_mapping is None:
         return None
-    waiting = waiting_leads(route)
+    waiting = route.waiting_leads()
     count = waiting.count()
     if not count:
         return None
@@ -287,7 +286,7 @@ def _page(request: HttpRequest, route: Route, may: dict[str, bool]) -> dict[str,
         "broken_url": words.route_url(route.pk, live.broken_field) if live and live.broken else "",
         "held": _held(route).count(),
         "question": question(route),
-        "waiting_unpublished": waiting_leads(route).count() if live is None else 0,
+        "waiting_unpublished": route.waiting_leads().count() if live is None else 0,
         "preview": _preview(route, request.GET["preview"])
         if sees_leads and "preview" in request.GET
         else None,
@@ -366,7 +365,7 @@ def offer_panel(request: HttpRequest, offer: Offer) -> SafeString:
                 "state": route.destination.state,
                 "health": words.connection_state(route.destination.state, now),
                 "owed": route.deliveries.owed().count(),
-                "unsent": waiting_leads(route).count(),
+                "unsent": route.waiting_leads().count(),
                 "question": live is not None and offer.enabled and route.enabled,
             }
             for route in routes

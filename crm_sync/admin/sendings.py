@@ -246,7 +246,7 @@ def _shown(request: HttpRequest, obj: Delivery, may: dict[str, bool]) -> dict[st
     }
 
 
-_RETRY_LABELS = {Delivery.Held.APPROVAL: "Approve and send", Delivery.Held.DNC: "Send anyway"}
+_RETRY_LABELS: dict[str, str] = {Delivery.Held.APPROVAL: "Approve and send", Delivery.Held.DNC: "Send anyway"}
 
 
 def _attempts(obj: Delivery) -> QuerySet[Attempt]:

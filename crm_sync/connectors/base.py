@@ -359,14 +359,11 @@ def _page_text(text: str) -> str:
 # --- Settings -------------------------------------------------------------------------------------
 
 
-def validate_settings(
-    spec: Spec, settings: Mapping[str, str], *, allow_private: bool = False
-) -> dict[str, str]:
+def validate_settings(spec: Spec, settings: Mapping[str, str], policy: Policy) -> dict[str, str]:
     """What is wrong with a destination's settings: a sentence by setting name; empty where all is well.
 
-    `allow_private`: http:// addresses are accepted, as ALLOW_PRIVATE_DESTINATIONS says.
+    `policy` says which addresses are allowed.
     """
-    policy = Policy(allow_private=allow_private)
     problems = {name: "There is no such setting." for name in settings if spec.setting(name) is None}
     for setting in spec.settings:
         if problem := _setting_problem(setting, settings.get(setting.name, ""), policy):

@@ -31,18 +31,12 @@ def socket_path() -> Path:
     return settings.DATA_DIR / "bell.sock"
 
 
-_bell = threading.local()
-
-
 def ring() -> None:
-    """Wake the worker. Never blocks: a lost ring costs one sweep."""
-    sock = getattr(_bell, "socket", None)
-    if sock is None:
-        sock = _bell.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        sock.setblocking(False)
+    """Wake the worker. Never blocks and never raises: a lost ring costs one sweep."""
     # No worker, or one that has been rung already and not come round yet: the sweep finds the lead.
-    with suppress(OSError):
-        sock.sendto(b"1", str(socket_path()))
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+        bell.setblocking(False)
+        bell.sendto(b"1", str(socket_path()))
 
 
 @contextmanager
@@ -63,18 +57,18 @@ def only_worker() -> Iterator[bool]:
 
 
 class Engine:
-    """Routes and drains until told to stop; each destination has a thread of its own."""
+    """Routes and drains until told to stop; each destination has threads of its own."""
 
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self._stopping = threading.Event()
-        self._next_sweep = self._last_round = 0.0
+        self._stopping = False
+        self._next_sweep = 0.0
         self._drainers: dict[int, _Drainer] = {}
-        self._executor = ThreadPoolExecutor(SLOTS, thread_name_prefix="push")
 
     def stop(self) -> None:
         """Claim nothing more; `run` returns when what is on its way is settled. Callable from a signal handler."""
-        self._stopping.set()
+        # No lock: the main thread, which a signal interrupts anywhere, may hold it.
+        self._stopping = True
         ring()
 
     def run(self) -> None:
@@ -87,21 +81,20 @@ class Engine:
                 name=self.name, defaults={"started_at": timezone.now(), "seen_at": timezone.now()}
             )
             Worker.objects.exclude(name=self.name).delete()
-            while not self._stopping.is_set():
-                # Rings that come fast are answered together: a round for each would compete with intake.
-                self._stopping.wait(max(0.0, self._last_round + PAUSE - time.monotonic()))
-                _wait_for(bell)
-                self._last_round = time.monotonic()
+            while not self._stopping:
+                started = time.monotonic()
                 try:
                     self._round()
                 except DatabaseError:
                     logger.exception("The database does not answer; the next sweep tries again")
                     close_old_connections()
+                # Rings that come fast are answered together: a round for each would compete with intake.
+                time.sleep(max(0.0, started + PAUSE - time.monotonic()))
+                _wait_for(bell)
         for drainer in self._drainers.values():
             drainer.stop()
         for drainer in self._drainers.values():
             drainer.join()
-        self._executor.shutdown()
         Worker.objects.filter(name=self.name).delete()
 
     def _round(self) -> None:
@@ -121,17 +114,22 @@ class Engine:
     def _drainer(self, destination_id: int) -> "_Drainer":
         drainer = self._drainers.get(destination_id)
         if drainer is None or not drainer.is_alive():
-            drainer = self._drainers[destination_id] = _Drainer(destination_id, self._executor, self.name)
+            drainer = self._drainers[destination_id] = _Drainer(destination_id, self.name)
             drainer.start()
         return drainer
 
 
 class _Drainer(threading.Thread):
-    """Drains one destination whenever it is woken."""
+    """Drains one destination whenever it is woken.
 
-    def __init__(self, destination_id: int, executor: ThreadPoolExecutor, worker: str) -> None:
+    It has push threads of its own, as many as it may claim leads: no lease runs while its push waits in a queue
+    behind those to a CRM that hangs.
+    """
+
+    def __init__(self, destination_id: int, worker: str) -> None:
         super().__init__(name=f"drain-{destination_id}")
-        self._work = delivery.Drain(destination_id, executor, slots=SLOTS, worker=worker)
+        self._executor = ThreadPoolExecutor(SLOTS, thread_name_prefix=f"push-{destination_id}")
+        self._work = delivery.Drain(destination_id, self._executor, slots=SLOTS, worker=worker)
         self._woken, self._ended = threading.Event(), False
 
     def wake(self) -> None:
@@ -145,8 +143,9 @@ class _Drainer(threading.Thread):
 
     def run(self) -> None:
         try:
-            while not self._ended:
-                self._woken.wait()
+            while not self._ended or self._work.under_way:
+                # What a database error left under way is come back for.
+                self._woken.wait(SWEEP if self._work.under_way else None)
                 self._woken.clear()
                 try:
                     self._work.run()
@@ -154,6 +153,7 @@ class _Drainer(threading.Thread):
                     logger.exception("The database does not answer; the next sweep tries again")
                     close_old_connections()
         finally:
+            self._executor.shutdown()
             connection.close()
 
 
@@ -194,8 +194,10 @@ def drain_once() -> int:
             now = delivery.now()
             routing.route_everything(now)
             delivery.expire_leases(at=now)
-            due = delivery.destinations_due(now)
-            if not due:
+            pushed = sum(
+                delivery.Drain(destination_id, executor, slots=SLOTS).run()
+                for destination_id in delivery.destinations_due(now)
+            )
+            if not pushed:
                 return settled
-            for destination_id in due:
-                settled += delivery.Drain(destination_id, executor, slots=SLOTS).run()
+            settled += pushed

@@ -1,19 +1,23 @@
 """What tests of sending share: a clock to move, a CRM that answers as told, and rows made in one line."""
 
 import itertools
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection, connections
 
 from crm_sync import connectors, delivery, publishing
 from crm_sync.connectors.base import Check, Connector, Request
 from crm_sync.mapping import Rule
 from crm_sync.models import Attempt, Delivery, Destination, DestinationState, Route
 from crm_sync.outcomes import Delivered, Outcome
-from crm_sync.spec import Spec, TargetField
+from crm_sync.spec import Setting, Spec, TargetField
 from leads.models import Lead, Offer, Submission
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -58,11 +62,12 @@ class Crm:
         self.records: list[dict[str, Any]] = []
         self.keys: list[str] = []
         self.retries: list[bool] = []
+        self.settings: list[dict[str, str]] = []
         self.healthy, self.checks = True, 0
         self.spec = Spec(
             slug=slug,
             label=slug,
-            settings=(),
+            settings=(Setting("account", "Account", required=False),),
             fields=FIELDS,
             idempotent_by="The key is the record's id." if idempotent else "",
         )
@@ -84,6 +89,7 @@ class Crm:
                 crm.records.append(dict(record))
                 crm.keys.append(key)
                 crm.retries.append(retry)
+                crm.settings.append(self.settings)
                 return crm.answer(dict(record))
 
             def examine(self) -> Sequence[str]:
@@ -145,3 +151,23 @@ def take(destination: Destination, at: datetime, slots: int = 1) -> list[deliver
 def drain(destination: Destination, clock: Clock, slots: int = 50) -> int:
     """One round of work on a destination, in this thread."""
     return delivery.Drain(destination.pk, Inline(), slots=slots, clock=clock).run()
+
+
+@contextmanager
+def database_in(directory: Path) -> Iterator[None]:
+    """The test database as a file, which several threads can use at once; the one in memory is put back after."""
+    file = directory / "test.sqlite3"
+    connection.ensure_connection()
+    with closing(sqlite3.connect(file)) as copy:
+        # Not a backup, which would wait for the end of the transaction that this test may be in.
+        copy.executescript("\n".join(connection.connection.iterdump()))
+    memory, options = connections["default"], connections.settings["default"]
+    name = options["NAME"]
+    del connections["default"]
+    options["NAME"] = str(file)
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        options["NAME"] = name
+        connections["default"] = memory

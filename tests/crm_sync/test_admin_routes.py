@@ -301,6 +301,7 @@ def test_a_broken_mapping_names_the_field_and_leads_to_its_row() -> None:
     save(demo.route, row(0, target="job_title", kind="omit"), button="_publish")
     held.refresh_from_db()
     assert held.state == "waiting"
+    demo.clock.pass_(60)
     assert demo.drain() == 1
     assert "Broken" not in text_of(signed_in("bob"), url_of(demo.route))
 
@@ -315,7 +316,7 @@ def test_a_crm_that_was_mended_is_tried_with_one_lead(rings: list[str]) -> None:
     assert "If it gets through" in press(signed_in("bob"), url_of(demo.route, "retry_held"))
     assert rings
     assert Delivery.objects.filter(state="waiting").count() == 1
-    demo.clock.pass_(5)
+    demo.clock.pass_(60)
     demo.drain()
     assert Delivery.objects.filter(state="delivered").count() == 3
 
@@ -332,7 +333,7 @@ def unpublished() -> tuple[Route, list[Lead]]:
 def test_leads_wait_until_the_mapping_is_published() -> None:
     route, _ = unpublished()
     text = text_of(signed_in("bob"), url_of(route))
-    assert "3 leads wait ." in text
+    assert "3 leads wait." in text
     assert "Nothing is sent until the field mapping is published" in text
     assert signed_in("bob").post(url_of(route, "send_waiting"), {"count": "3"}).status_code == 302
     assert not Delivery.objects.exists(), "nothing is sent unpublished, whoever posts"

@@ -606,9 +606,9 @@ def test_fields_come_from_the_crm_where_it_tells_them() -> None:
 
 
 def test_settings_that_are_right_have_no_problems() -> None:
-    assert validate_settings(Plain.spec, SETTINGS) == {}
+    assert validate_settings(Plain.spec, SETTINGS, Policy()) == {}
     every = {"url": "https://crm.example", "token": "t", "mode": "b", "quiet": "true"}
-    assert validate_settings(Plain.spec, every) == {}
+    assert validate_settings(Plain.spec, every, Policy()) == {}
 
 
 @pytest.mark.parametrize(
@@ -618,19 +618,23 @@ def test_settings_that_are_right_have_no_problems() -> None:
         ({"url": "  "}, "url", "Address is required"),
         ({"url": "http://crm.example"}, "url", "ALLOW_PRIVATE_DESTINATIONS"),
         ({"url": "crm.example"}, "url", "must start with https://"),
+        ({"url": "https://10.0.0.7"}, "url", "ALLOW_PRIVATE_DESTINATIONS"),
+        ({"url": "https://localhost/leads"}, "url", "ALLOW_PRIVATE_DESTINATIONS"),
+        ({"url": "https://[::1]/leads"}, "url", "ALLOW_PRIVATE_DESTINATIONS"),
+        ({"url": "https://169.254.169.254/latest"}, "url", "ALLOW_PRIVATE_DESTINATIONS"),
         ({**SETTINGS, "mode": "c"}, "mode", "one of a, b"),
         ({**SETTINGS, "quiet": "maybe"}, "quiet", "one of true, false"),
         ({**SETTINGS, "colour": "red"}, "colour", "no such setting"),
     ],
 )
 def test_a_wrong_setting_is_named_with_a_sentence(settings: dict[str, str], name: str, words: str) -> None:
-    problems = validate_settings(Plain.spec, settings)
+    problems = validate_settings(Plain.spec, settings, Policy())
     assert list(problems) == [name]
     assert words in problems[name]
 
 
 def test_plain_http_is_accepted_where_private_destinations_are() -> None:
-    assert validate_settings(Plain.spec, {"url": "http://127.0.0.1:8000"}, allow_private=True) == {}
+    assert validate_settings(Plain.spec, {"url": "http://127.0.0.1:8000"}, Policy(allow_private=True)) == {}
 
 
 def test_a_default_stands_in_for_an_empty_setting() -> None:
@@ -645,7 +649,7 @@ def test_a_default_stands_in_for_an_empty_setting() -> None:
 @every_connector
 def test_the_recorded_settings_are_valid(connector: type[Connector]) -> None:
     settings = Recording.read(connector.spec.slug).settings
-    assert validate_settings(connector.spec, settings) == {}
+    assert validate_settings(connector.spec, settings, Policy()) == {}
     assert connector.clean(settings) == {}
 
 

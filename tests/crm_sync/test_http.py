@@ -99,7 +99,18 @@ def test_no_spelling_of_an_inner_address_is_dialled(host: str, pool: MakePool) -
     assert not refusal.value.sent
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost.", "LOCALHOST", "crm.example", "bücher.example"])
+@pytest.mark.parametrize("host", ["localhost", "localhost.", "LOCALHOST", "leads.localhost"])
+def test_a_name_that_is_private_by_definition_is_refused_without_asking_anybody(
+    host: str, pool: MakePool
+) -> None:
+    def resolve(*_: object, **__: object) -> list[Any]:
+        raise AssertionError("asked")
+
+    with pytest.raises(Refused, match="ALLOW_PRIVATE_DESTINATIONS"):
+        pool(Policy(), resolver=resolve).client().request("GET", f"https://{host}/")
+
+
+@pytest.mark.parametrize("host", ["crm.example", "bücher.example"])
 def test_a_name_is_judged_by_where_it_leads(host: str, pool: MakePool) -> None:
     asked: list[str] = []
 

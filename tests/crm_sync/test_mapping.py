@@ -531,7 +531,7 @@ def test_a_rule_without_a_file_names_the_key_alone():
         (rule(fallback="x" * 21), "fallback", "“E-mail” holds 20 characters, this has 21"),
         (rule("Status", "constant", value="opne"), "value", "has no choice “opne”; did you mean “open”?"),
         (rule("Status", "lookup", source="action", table={"PLT": "hot"}), "table.PLT", "has no choice “hot”"),
-        (rule("x" * 4001), "target", "more than 4,000 characters"),
+        (rule("x" * 201), "target", "more than 200 characters"),
         (rule(kind="constant", value="x" * 4001), "value", "more than 4,000 characters"),
         (rule(kind="lookup", source="email", table={"x" * 4001: ""}), "table", "more than 4,000 characters"),
         (rule(when={"action": ("x" * 4001,)}), "when", "more than 4,000 characters"),
