@@ -476,11 +476,10 @@ def _since_it_worked(
     tries = Attempt.objects.filter(route_mapping=mapping).exclude(delivery=delivery)
     arrived = tries.filter(outcome=Attempt.Outcome.DELIVERED).aggregate(last=Max("finished_at"))["last"]
     refused = tries.filter(
-        outcome=Attempt.Outcome.REJECTED,
-        field=field[:200],
-        delivery__state=Delivery.State.REJECTED,
-        finished_at__gte=arrived or mapping.created_at,
+        outcome=Attempt.Outcome.REJECTED, field=field[:200], delivery__state=Delivery.State.REJECTED
     )
+    if arrived:
+        refused = refused.filter(finished_at__gte=arrived)
     return arrived, list(refused.values_list("delivery", flat=True))
 
 
