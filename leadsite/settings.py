@@ -96,7 +96,7 @@ if ON_SQLITE:
     DATABASES["default"]["ENGINE"] = "leadsite.sqlite"
     DATABASES["default"]["OPTIONS"] = {
         # FULL: with NORMAL the last commits can be lost at a power cut, and we have answered 201 by then.
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=10000;",
         # IMMEDIATE: a transaction that starts by reading and then writes must not fail with "database is locked".
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,

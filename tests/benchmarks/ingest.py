@@ -15,7 +15,7 @@ from typing import Any
 from tests.benchmarks.rows import ROOT, Row
 from tests.e2e.conftest import Site, free_port, wait_until
 
-ROUNDS, SECONDS = 5, 4.0
+ROUNDS, SECONDS = 3, 3.0
 WARM_UP = 1.0
 
 

@@ -368,6 +368,7 @@ def test_stopping_settles_what_is_on_its_way_and_claims_nothing_more(crm: Crm) -
     with running() as engine:
         gate.wait_for_a_lead()
         engine.stop()
+        wait_until(lambda: engine._drainers[route.destination_id]._ended)
         gate.may_answer.set()
     assert sorted(Delivery.objects.values_list("state", flat=True)) == ["delivered", "waiting"]
     assert not Attempt.objects.filter(finished_at=None).exists()
@@ -463,7 +464,11 @@ def test_it_reports_being_alive_and_leaves_no_connection_open() -> None:
         for _ in range(8):
             make_lead(route.offer)
         with running(), closing(sqlite3.connect(connection.settings_dict["NAME"])) as watcher:
-            wait_for(watcher, "SELECT count(*) = 8 FROM crm_sync_delivery WHERE state = 'delivered'")
+            wait_until(
+                lambda: watcher.execute(
+                    "SELECT count(*) = 8 FROM crm_sync_delivery WHERE state = 'delivered'"
+                ).fetchone()[0]
+            )
             assert watcher.execute("SELECT name FROM crm_sync_worker").fetchall()
     finally:
         connection_created.disconnect(note)
@@ -474,11 +479,11 @@ def test_it_reports_being_alive_and_leaves_no_connection_open() -> None:
             each.execute("SELECT 1")
 
 
-def wait_for(watcher: sqlite3.Connection, question: str) -> None:
-    """Ask until it is so; what a thread commits, no event tells."""
+def wait_until(holds: Callable[[], Any]) -> None:
+    """For what no event tells, such as what another thread has committed."""
     pause = threading.Event()
     for _ in range(round(SOON / 0.02)):
-        if watcher.execute(question).fetchone()[0]:
+        if holds():
             return
         pause.wait(0.02)
-    pytest.fail(question)
+    pytest.fail("It did not happen.")
