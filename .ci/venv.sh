@@ -24,14 +24,15 @@ find_python() {
     return 1
 }
 
-if ! .venv/bin/python -c '' >/dev/null 2>&1; then
+# Without pip: a venv whose making was interrupted.
+if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     python=$(find_python)
     rm -rf .venv
     "$python" -m venv .venv
 fi
 
 # PostgreSQL's driver, where the database is one.
-database=${DATABASE_URL:-$(sed -n 's/^DATABASE_URL=//p' .env 2>/dev/null || true)}
+database=${DATABASE_URL:-$(sed -n "s/^DATABASE_URL=[\"']*//p" .env 2>/dev/null || true)}
 case "$database" in
     postgres*) set -- "$@" scale ;;
 esac

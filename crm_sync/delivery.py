@@ -30,7 +30,8 @@ from crm_sync.models import (
 )
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected, RetryLater, Throttled
 from crm_sync.policy import PUSH_DEADLINE, policy
-from crm_sync.recorder import Recorder
+from crm_sync.recorder import Recorder, mask_literals
+from leads.vault import VaultError
 
 logger = logging.getLogger(__name__)
 
@@ -221,7 +222,7 @@ def prepare(lease: Claim) -> Push | Unmappable | Crashed:
         connector, recorder = connect(destination)
         return Push(lease, connector, recorder, applied.record)
     except Exception:
-        return Crashed(traceback.format_exc())
+        return _crashed(lease)
 
 
 def _rules(
@@ -239,7 +240,12 @@ def push(ready: Push) -> Result:
     try:
         return ready.connector.push(ready.record, key=ready.claim.delivery.key, retry=ready.claim.retry)
     except Exception:
-        return Crashed(traceback.format_exc())
+        return _crashed(ready.claim)
+
+
+def _crashed(lease: Claim) -> Crashed:
+    """The exception of this moment, without the secrets that its message may quote."""
+    return Crashed(mask_literals(traceback.format_exc(), lease.delivery.destination.secrets.values()))
 
 
 # --- Settle --------------------------------------------------------------------------------------------------
@@ -275,6 +281,8 @@ def _settle(
         late = delivery.lease_token != token
         if late and (not isinstance(result, Delivered) or delivery.state == Delivery.State.DELIVERED):
             return False
+        if late:
+            _close_tries(delivery, at)
         _move(attempt, delivery, state, result, at)
         delivery.save()
         state.save()
@@ -283,6 +291,16 @@ def _settle(
 
 # An attempt that was taken for lost is completed by what its worker says in the end; others only once.
 _OPEN = ("", Attempt.Outcome.LOST)
+
+
+def _close_tries(delivery: Delivery, at: datetime) -> None:
+    """Close the try whose lease a late success ends: nobody would take it back if its worker were dead."""
+    Attempt.objects.filter(delivery=delivery, finished_at=None).update(
+        outcome=Attempt.Outcome.LOST,
+        reason="An earlier try turned out to have arrived while this one was under way.",
+        uncertain=True,
+        finished_at=at,
+    )
 
 
 def _complete(attempt: Attempt, result: Result, exchanges: Sequence[Any], at: datetime) -> None:
@@ -448,7 +466,7 @@ def _blame_mapping(attempt: Attempt, delivery: Delivery, reason: str, field: str
     arrived, refused = _since_it_worked(mapping, delivery, field)
     if arrived and not refused:
         return
-    mapping.broken, mapping.broken_field = reason, field
+    mapping.broken, mapping.broken_field = reason, field[:200]
     mapping.save(update_fields=["broken", "broken_field"])
     for other in same.filter(pk__in=refused):
         other.hold(Delivery.Held.MAPPING_BROKEN, other.reason)
@@ -537,6 +555,14 @@ def resume(destination: Destination, *, at: datetime) -> None:
         state.save()
 
 
+def stop(destination_id: int, reason: str, *, at: datetime) -> None:
+    """Send nothing to this destination until a check passes; it is checked again by itself."""
+    with transaction.atomic():
+        state = DestinationState.objects.select_for_update().get(pk=destination_id)
+        _stop(state, reason, at)
+        state.save()
+
+
 def check(destination: Destination, *, at: datetime) -> Check:
     """Test a connection; creates nothing there. A stopped destination that passes is probed with the next lead."""
     try:
@@ -600,9 +626,12 @@ class Drain:
     def run(self) -> int:
         """Returns how many pushes were settled."""
         settled = 0
-        self._check_if_stopped()
         while True:
-            self._start()
+            try:
+                self._check_if_stopped()
+                self._start()
+            except VaultError as error:
+                stop(self.destination_id, str(error), at=self.clock())
             if not self.under_way:
                 return settled
             settled += sum(self._settle(ready, result) for ready, result in self._finished())

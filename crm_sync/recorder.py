@@ -83,7 +83,8 @@ class Recorder:
         )
 
     def _text(self, text: str) -> str:
-        return mask_literals(_NAMED_VALUE.sub(_masked_pair, _USERINFO.sub(f"{MASK}@", text)), self._secrets)
+        named = _NAMED_VALUE.sub(_masked_pair, _USERINFO.sub(f"{MASK}@", text))
+        return _storable(mask_literals(named, self._secrets))
 
     def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         return {
@@ -103,7 +104,15 @@ class Recorder:
             unchanged = text if clean == parsed else json.dumps(clean, ensure_ascii=False)
             masked = mask_literals(unchanged, self._secrets)
         # Cut last, or half a secret would survive at the edge.
-        return masked[: self.BODY_LIMIT]
+        return _storable(masked[: self.BODY_LIMIT])
+
+
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+
+def _storable(text: str) -> str:
+    """The text without what PostgreSQL refuses: a record that cannot be stored would have the lead pushed again."""
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def _masked_json(value: Any) -> Any:

@@ -81,7 +81,9 @@ def _moment(value: datetime) -> Any:
 def _insert(row: models.Model) -> Statement:
     sql, plain, prepared = _insert_sql(type(row))
     values = [getattr(row, name) for name in plain]
-    return sql, values + [field.get_db_prep_save(getattr(row, field.attname), connection) for field in prepared]
+    return sql, values + [
+        field.get_db_prep_save(getattr(row, field.attname), connection) for field in prepared
+    ]
 
 
 # What these hold goes into the database as it is; asking each field again costs as much as a query.

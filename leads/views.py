@@ -136,6 +136,8 @@ def _answer(accepted: intake.Accepted, *, always_acknowledge: bool) -> HttpRespo
         if accepted.repeated:
             return _json(200, {"status": "repeated", "id": str(accepted.lead_id)})
         return _json(201, {"status": "test" if accepted.is_test else "accepted", "id": str(accepted.lead_id)})
+    if not submission.reason:  # a repeat of a lead that was erased since
+        return _json(200, {"status": "repeated", "submission": str(submission.pk)})
     if always_acknowledge:
         return _json(202, {"status": "quarantined", "submission": str(submission.pk)})
     return _problem(

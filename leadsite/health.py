@@ -1,6 +1,6 @@
 """What load balancers and monitors ask. Reveals no personal data."""
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 
@@ -15,7 +15,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     try:
         executor = MigrationExecutor(connection)
         behind = bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
-    except DatabaseError:
+    except Error:
         return JsonResponse({"status": "not ready", "reason": "The database does not answer."}, status=503)
     if behind:
         return JsonResponse({"status": "not ready", "reason": "The database is not migrated."}, status=503)

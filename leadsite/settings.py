@@ -1,9 +1,10 @@
 """Settings, all from the environment and `.env` (see `.env.example`, where each is explained)."""
 
 import sys
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 import environ
 from cryptography.fernet import Fernet
@@ -63,7 +64,13 @@ for position, key in enumerate(FIELD_ENCRYPTION_KEYS, 1):
 
 # --- Address -------------------------------------------------------------------------------------------------
 
-HOST = text("HOST", "127.0.0.1")
+HOST = {"localhost": "127.0.0.1"}.get(text("HOST"), text("HOST", "127.0.0.1"))
+try:
+    ip_address(HOST)
+except ValueError as error:
+    raise ImproperlyConfigured(
+        f"HOST must be an address such as 127.0.0.1 or 0.0.0.0, not {HOST!r}."
+    ) from error
 PORT = number("PORT", 8000)
 _local = "127.0.0.1" if HOST in {"0.0.0.0", "::"} else f"[{HOST}]" if ":" in HOST else HOST  # noqa: S104
 PUBLIC_URL = text("PUBLIC_URL", f"http://{_local}:{PORT}").rstrip("/")
@@ -89,7 +96,14 @@ for item in TRUSTED_PROXIES:
 
 DATA_DIR = Path(text("DATA_DIR", str(BASE_DIR / "data")))
 DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # leads are in there
-DATABASES = {"default": env.db_url_config(text("DATABASE_URL", f"sqlite:///{DATA_DIR / 'leads.sqlite3'}"))}
+try:
+    _database = env.db_url_config(text("DATABASE_URL", f"sqlite:///{DATA_DIR / 'leads.sqlite3'}"))
+except Exception:  # whatever its parser trips over; the value holds a password and is not repeated
+    raise ImproperlyConfigured(
+        "DATABASE_URL cannot be read. Write postgres://user:password@host:5432/name, with special characters "
+        "of the password percent-encoded."
+    ) from None
+DATABASES = {"default": _database}
 ON_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
 DATABASES["default"]["CONN_MAX_AGE"] = None
 if ON_SQLITE:
@@ -104,7 +118,12 @@ if ON_SQLITE:
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     # A lead must be refused at once, not after minutes, while the database's machine is away.
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,  # seconds
+        "tcp_user_timeout": 10_000,  # milliseconds
+        "keepalives_idle": 10,
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Intake and delivery -------------------------------------------------------------------------------------
@@ -114,7 +133,11 @@ INTAKE_RATE = number("INTAKE_RATE", 50)
 ALLOW_PRIVATE_DESTINATIONS = flag("ALLOW_PRIVATE_DESTINATIONS")
 DELIVERY_ENGINE = text("DELIVERY_ENGINE", "embedded")
 if DELIVERY_ENGINE != "embedded":
-    raise ImproperlyConfigured(f"DELIVERY_ENGINE must be embedded, not {DELIVERY_ENGINE!r}.")
+    raise ImproperlyConfigured(f"DELIVERY_ENGINE must be embedded in this version, not {DELIVERY_ENGINE!r}.")
+if text("SPOOL_DIR"):
+    raise ImproperlyConfigured(
+        "SPOOL_DIR must be empty: this version cannot store leads while the database is down."
+    )
 
 # --- Django --------------------------------------------------------------------------------------------------
 
@@ -169,6 +192,10 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en"
 USE_TZ = True
 TIME_ZONE = text("TIME_ZONE", "UTC")
+if TIME_ZONE not in available_timezones():
+    raise ImproperlyConfigured(
+        f"TIME_ZONE: there is no time zone {TIME_ZONE!r}. Write Europe/Berlin, for example."
+    )
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "leadsite" / "assets"]

@@ -1,5 +1,6 @@
 """`manage.py serve`: starts the web server and the worker, restarts either, and stops both cleanly."""
 
+import errno
 import logging
 import signal
 import socket
@@ -70,7 +71,9 @@ def port_is_taken(host: str, port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
             return True
     return False
 

@@ -7,13 +7,14 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from crm_sync import delivery, routing
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 SWEEP = 2.0  # seconds between looks at the database when nobody rings
 PAUSE = 0.05  # seconds from one round to the next, at the least
+FORGOTTEN = timedelta(minutes=1)
 SLOTS = 50  # pushes at once in this process
 
 
@@ -56,6 +58,15 @@ def only_worker() -> Iterator[bool]:
         yield True
 
 
+def take_back() -> int:
+    """Take back the leases of a worker that is gone; the caller holds `only_worker()`. Returns how many.
+
+    All of them at once where the lock speaks for every worker there can be, which is where the database is a file of
+    this machine; of a database that others may work on, only those that have run out.
+    """
+    return delivery.expire_leases(at=delivery.now(), everything=connection.vendor == "sqlite")
+
+
 class Engine:
     """Routes and drains until told to stop; each destination has threads of its own."""
 
@@ -72,30 +83,35 @@ class Engine:
         ring()
 
     def run(self) -> None:
-        """Work until stopped. The caller holds `only_worker()`, so every lease there is belongs to the dead."""
+        """Work until stopped. The caller holds `only_worker()`."""
         with _listening() as bell:
-            taken_back = delivery.expire_leases(at=delivery.now(), everything=True)
-            if taken_back:
+            if taken_back := take_back():
                 logger.info("Took back %s sendings that the last worker left in mid-push", taken_back)
-            Worker.objects.update_or_create(
-                name=self.name, defaults={"started_at": timezone.now(), "seen_at": timezone.now()}
-            )
-            Worker.objects.exclude(name=self.name).delete()
-            while not self._stopping:
-                started = time.monotonic()
-                try:
-                    self._round()
-                except DatabaseError:
-                    logger.exception("The database does not answer; the next sweep tries again")
-                    close_old_connections()
-                # Rings that come fast are answered together: a round for each would compete with intake.
-                time.sleep(max(0.0, started + PAUSE - time.monotonic()))
-                _wait_for(bell)
+            self._report()
+            try:
+                while not self._stopping:
+                    started = time.monotonic()
+                    _survive(self._round)
+                    # Rings that come fast are answered together: a round for each would compete with intake.
+                    time.sleep(max(0.0, started + PAUSE - time.monotonic()))
+                    _wait_for(bell)
+            finally:
+                self._end()
+        Worker.objects.filter(name=self.name).delete()
+
+    def _report(self) -> None:
+        """Say that this worker is alive, and forget those that have not said so for a minute."""
+        now = timezone.now()
+        Worker.objects.update_or_create(
+            name=self.name, defaults={"seen_at": now}, create_defaults={"started_at": now, "seen_at": now}
+        )
+        Worker.objects.filter(seen_at__lt=now - FORGOTTEN).delete()
+
+    def _end(self) -> None:
         for drainer in self._drainers.values():
             drainer.stop()
         for drainer in self._drainers.values():
             drainer.join()
-        Worker.objects.filter(name=self.name).delete()
 
     def _round(self) -> None:
         now = delivery.now()
@@ -105,7 +121,7 @@ class Engine:
         wake = set(routed.destinations)
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + SWEEP
-            Worker.objects.filter(name=self.name).update(seen_at=timezone.now())
+            self._report()
             delivery.expire_leases(at=now)
             wake |= delivery.destinations_due(now)
         for destination_id in wake:
@@ -147,14 +163,19 @@ class _Drainer(threading.Thread):
                 # What a database error left under way is come back for.
                 self._woken.wait(SWEEP if self._work.under_way else None)
                 self._woken.clear()
-                try:
-                    self._work.run()
-                except DatabaseError:
-                    logger.exception("The database does not answer; the next sweep tries again")
-                    close_old_connections()
+                _survive(self._work.run)
         finally:
             self._executor.shutdown()
             connection.close()
+
+
+def _survive(work: Callable[[], object]) -> None:
+    """Do it; whatever goes wrong is logged, and the next sweep tries again. A worker must not end over one lead."""
+    try:
+        work()
+    except Exception:
+        logger.exception("A round of the worker failed; the next sweep tries again")
+        close_old_connections()
 
 
 @contextmanager

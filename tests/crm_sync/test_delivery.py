@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from cryptography.fernet import Fernet
 from django.contrib.auth import get_user_model
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
@@ -17,7 +18,7 @@ from crm_sync import backoff, connectors, delivery, publishing, routing
 from crm_sync.connectors.base import Connector
 from crm_sync.http import Policy, Pool
 from crm_sync.mapping import RowProblem, Rule
-from crm_sync.models import Attempt, Delivery, Destination, Route
+from crm_sync.models import Attempt, Delivery, Destination, DestinationState, Route
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected, RetryLater, Throttled
 from leads.models import Offer
 from tests.crm_sync.sending import (
@@ -650,6 +651,15 @@ def test_a_late_success_counts_though_another_worker_tries_again(
     assert [attempt.outcome for attempt in attempts_of(lost.delivery)] == ["delivered", "retry_later"]
 
 
+def test_a_late_success_leaves_no_try_open_whose_worker_may_be_dead(
+    lost: delivery.Claim, destination: Destination, clock: Clock
+) -> None:
+    take(destination, clock())
+    delivery.settle(lost, Delivered("42"), at=clock())
+    _, second = attempts_of(lost.delivery)
+    assert (second.outcome, second.finished_at, second.uncertain) == ("lost", clock.now, True)
+
+
 @pytest.mark.parametrize("decided", ["cancelled", "held gave_up"])
 def test_a_late_success_counts_whatever_was_decided_meanwhile(
     decided: str, lost: delivery.Claim, clock: Clock
@@ -1017,3 +1027,28 @@ def test_two_routers_at_once_route_each_lead_once() -> None:
     with ThreadPoolExecutor(2) as threads:
         assert sum(threads.map(route, range(2))) == 20
     assert Delivery.objects.count() == 20
+
+
+def test_secrets_that_no_key_opens_stop_the_destination_with_that_reason(crm: Crm, settings: Any) -> None:
+    route = make_route(make_offer(), make_destination())
+    Destination.objects.filter(pk=route.destination_id).update(secrets={"token": "t"})
+    make_lead(route.offer)
+    routing.route_everything(START)
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    delivery.Drain(route.destination_id, Inline(), slots=10, clock=Clock()).run()
+    state = DestinationState.objects.get(pk=route.destination_id)
+    assert state.state == state.State.STOPPED
+    assert "FIELD_ENCRYPTION_KEYS" in state.reason
+    assert Delivery.objects.get().state == Delivery.State.WAITING
+
+
+def test_a_traceback_that_is_kept_quotes_no_secret(crm: Crm) -> None:
+    route = make_route(make_offer(), make_destination())
+    Destination.objects.filter(pk=route.destination_id).update(secrets={"token": "hunter2hunter2"})
+    crm.always = ValueError("cannot parse hunter2hunter2")
+    make_lead(route.offer)
+    routing.route_everything(START)
+    delivery.Drain(route.destination_id, Inline(), slots=10, clock=Clock()).run()
+    attempt = Attempt.objects.get()
+    assert "ValueError" in attempt.reason
+    assert "hunter2" not in attempt.reason

@@ -396,8 +396,9 @@ def test_a_crm_that_hangs_holds_up_no_other(crm: Crm, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("in_a_file")
-def test_it_survives_a_database_that_does_not_answer(
-    crm: Crm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("error", [OperationalError("the database is gone"), ZeroDivisionError("a bug")])
+def test_it_survives_a_database_that_does_not_answer_and_whatever_else_goes_wrong(
+    error: Exception, crm: Crm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(embedded, "SWEEP", 0.02)
     failing = threading.Event()
@@ -408,7 +409,7 @@ def test_it_survives_a_database_that_does_not_answer(
     def route_waiting(*args: Any, **kwargs: Any) -> routing.Routed:
         looked.release()
         if failing.is_set():
-            raise OperationalError("the database is gone")
+            raise error
         return real(*args, **kwargs)
 
     monkeypatch.setattr(routing, "route_waiting", route_waiting)
@@ -420,7 +421,7 @@ def test_it_survives_a_database_that_does_not_answer(
             assert looked.acquire(timeout=SOON)
         failing.clear()
         gate.wait_for_a_lead()
-    assert "The database does not answer" in caplog.text
+    assert str(error) in caplog.text
 
 
 @pytest.mark.usefixtures("in_a_file")

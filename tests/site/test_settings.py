@@ -158,3 +158,22 @@ def test_on_sqlite_an_answered_lead_survives_a_power_cut_and_writers_take_turns(
 
 def test_intake_comes_before_every_other_middleware(load: Load) -> None:
     assert load()["MIDDLEWARE"][0] == "leadsite.middleware.straight_through"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HOST", "leads.example.com"),
+        ("TIME_ZONE", "Nope"),
+        ("SPOOL_DIR", "/var/spool/leads"),
+        ("DATABASE_URL", "postgres://u:pa/ss@h/db"),
+    ],
+)
+def test_what_this_version_cannot_do_is_said_at_the_start(name: str, value: str, load: Load) -> None:
+    with pytest.raises(ImproperlyConfigured, match=name) as stopped:
+        load(**{name: value})
+    assert "pa/ss" not in str(stopped.value)
+
+
+def test_localhost_is_an_address(load: Load) -> None:
+    assert load(HOST="localhost")["HOST"] == "127.0.0.1"

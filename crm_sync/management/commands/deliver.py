@@ -36,7 +36,7 @@ class Command(BaseCommand):
         while True:
             with embedded.only_worker() as alone:
                 if alone:
-                    delivery.expire_leases(at=delivery.now(), everything=True)
+                    embedded.take_back()
                     settled = embedded.drain_once()
                     self.stdout.write(f"{settled} pushed, {Delivery.objects.owed().count()} still owed.")
                     return

@@ -3,6 +3,7 @@
 import json
 import shlex
 from argparse import ArgumentParser
+from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
@@ -20,7 +21,11 @@ class Command(BaseCommand):
         parser.add_argument("--bootstrap", action="store_true", help="First do what `bootstrap` does.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if supervisor.port_is_taken(settings.HOST, settings.PORT):
+        try:
+            taken = supervisor.port_is_taken(settings.HOST, settings.PORT)
+        except OSError as error:
+            raise CommandError(f"HOST={settings.HOST} PORT={settings.PORT}: {error.strerror}.") from error
+        if taken:
             raise CommandError(
                 f"Port {settings.PORT} on {settings.HOST} is taken. Stop what listens there, "
                 f"or choose another: PORT={settings.PORT + 1} make run"
@@ -54,6 +59,8 @@ def announcement(password: str) -> str:
         ]
     if settings.PUBLIC_URL.startswith("https://"):
         lines.append(f"  Microsoft and your staff reach it at {settings.PUBLIC_URL} through your TLS proxy.")
-    else:
+    elif ip_address(settings.HOST).is_loopback:
         lines.append("  Only this computer can reach this. To go live: README")
+    else:
+        lines.append("  Microsoft needs a public https address. To go live: README")
     return "\n".join(lines)
