@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from leads.models import Endpoint, Lead, Offer, Submission
 from leads.ports import Notice
 from leads.wording import badge_row, clip, midnight, when
+from leadsite import settings_page
 
 LAST_LEADS = 10
 SENTENCE = 240  # characters
@@ -66,13 +67,13 @@ def _figures() -> list[Figure]:
     leads = reverse("admin:leads_lead_changelist")
     return [
         Figure(
-            counted.filter(received_at__gte=since).count(),
-            label,
+            number := counted.filter(received_at__gte=since).count(),
+            f"{'lead' if number == 1 else 'leads'} {span}",
             f"{leads}?kind=counted&received={period}",
         )
-        for since, label, period in (
-            (today, "leads today", "today"),
-            (today.replace(day=1), "leads this month", "month"),
+        for since, span, period in (
+            (today, "today", "today"),
+            (today.replace(day=1), "this month", "month"),
         )
     ]
 
@@ -97,19 +98,19 @@ def _last_leads() -> list[LastLead]:
 def _attention(request: HttpRequest) -> Iterator[Notice]:
     """What the site itself and the intake report, each to those who can do something about it."""
     if request.user.has_perm("leads.change_offer"):
-        yield from _unreachable()
+        yield from _unreachable(request)
         yield from _offers_without_url()
     if request.user.has_perm("leads.view_submission"):
         yield from _quarantine()
 
 
-def _unreachable() -> Iterator[Notice]:
+def _unreachable(request: HttpRequest) -> Iterator[Notice]:
     if not settings.PUBLIC_URL.startswith("https://"):
         yield Notice(
             "warning",
             f"Microsoft cannot reach {settings.PUBLIC_URL}. You need a public HTTPS address: put a TLS proxy in "
             "front, set PUBLIC_URL in .env and start again.",
-            reverse("admin:settings"),
+            reverse("admin:settings") if settings_page.may_view(request) else "",
             "Settings",
         )
 

@@ -25,7 +25,9 @@ EXPLAINED = {
     DemoSwitch.Mode.WORKING: "takes every lead",
     DemoSwitch.Mode.THROTTLED: "the connection slows down and tries again by itself",
     DemoSwitch.Mode.DOWN: "each lead is tried again by itself; after some failures the connection slows down",
-    DemoSwitch.Mode.REFUSING_FIELD: "the field mapping is marked broken, and its leads are held",
+    DemoSwitch.Mode.REFUSING_FIELD: (
+        "that lead is refused; from the second in a row the mapping is marked broken and its leads are held"
+    ),
     DemoSwitch.Mode.WRONG_CREDENTIALS: "the connection stops and is checked again by itself",
     DemoSwitch.Mode.SLOW: "leads take longer, that is all",
     DemoSwitch.Mode.ANSWER_LOST: "the lead is sent again and found there: no second record",

@@ -23,7 +23,7 @@ from crm_sync.models import Worker
 logger = logging.getLogger(__name__)
 
 SWEEP = 2.0  # seconds between looks at the database when nobody rings
-PAUSE = 0.05  # seconds from one round to the next, at the least
+PAUSE = 0.05  # seconds from one round to the next, at the least, while leads come fast
 FORGOTTEN = timedelta(minutes=1)
 SLOTS = 50  # pushes at once in this process
 
@@ -73,7 +73,7 @@ class Engine:
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._stopping = False
-        self._next_sweep = 0.0
+        self._next_sweep, self._routed = 0.0, 0
         self._drainers: dict[int, _Drainer] = {}
 
     def stop(self) -> None:
@@ -92,8 +92,9 @@ class Engine:
                 while not self._stopping:
                     started = time.monotonic()
                     _survive(self._round)
-                    # Rings that come fast are answered together: a round for each would compete with intake.
-                    time.sleep(max(0.0, started + PAUSE - time.monotonic()))
+                    # Leads that come fast are routed together: a round for each would compete with intake.
+                    pause = PAUSE if self._routed > 1 else 0.0
+                    time.sleep(max(0.0, started + pause - time.monotonic()))
                     _wait_for(bell)
             finally:
                 self._end()
@@ -116,6 +117,7 @@ class Engine:
     def _round(self) -> None:
         now = delivery.now()
         routed = routing.route_waiting(now)
+        self._routed = routed.leads
         if routed.leads == routing.BATCH:
             ring()  # there is more; but first, those destinations are woken
         wake = set(routed.destinations)

@@ -146,3 +146,12 @@ def test_home_costs_the_same_for_many_leads_as_for_few() -> None:
     with CaptureQueriesContext(connection) as many:
         client.get("/admin/")
     assert len(few) == len(many) <= 18
+
+
+def test_only_who_may_open_the_settings_is_sent_there() -> None:
+    assert 'href="/admin/settings/"' in html_of_home("alice")
+    assert 'href="/admin/settings/"' not in html_of_home("bob")
+
+
+def html_of_home(name: str) -> str:
+    return signed_in(name).get("/admin/").content.decode()
