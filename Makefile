@@ -2,16 +2,16 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 PYTEST_ARGS ?=
-.PHONY: help run test check format bench lock clean
+.PHONY: help run test check format bench drill-intake drill-delivery docs screenshots lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: ## set up what is missing, and serve
 	@.ci/venv.sh base
 	@exec $(PYTHON) manage.py serve --bootstrap
 
-test: ## every test and quality gate; PYTEST_ARGS="tests/leads -k digest" narrows it
+test: ## every test and quality gate, on SQLite and PostgreSQL; PYTEST_ARGS="tests/leads -k digest" narrows it
 	@.ci/venv.sh dev scale
 	@if [ -z "$(PYTEST_ARGS)" ]; then $(MAKE) --no-print-directory check; fi
 	@.ci/test.sh $(PYTEST_ARGS)
@@ -35,9 +35,27 @@ bench: ## measure; ONLY=ingest narrows it; writes build/bench.json
 	@.ci/venv.sh dev scale
 	@$(PYTHON) -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
+drill-intake: ## 20 rounds of killed processes under load, a full disk, hostile bodies; ROUNDS=3 shortens it
+	@.ci/venv.sh dev scale
+	$(PYTHON) -m tests.drills.intake --rounds $(or $(ROUNDS),20)
+	$(PYTHON) -m tests.drills.disk
+	$(PYTHON) -m tests.drills.hostile --bodies 20000
+
+drill-delivery: ## 50 rounds of killed workers and a CRM that misbehaves, on both engines; ROUNDS=3 shortens it
+	@.ci/venv.sh dev scale
+	$(PYTHON) -m tests.drills.delivery --rounds $(or $(ROUNDS),50)
+
+docs: ## renew what of docs/connectors is generated
+	@.ci/venv.sh base
+	$(PYTHON) -m crm_sync.connector_docs docs/connectors
+
+screenshots: ## take the pictures of the documentation anew (needs Chromium)
+	@.ci/venv.sh dev scale
+	@CHROMIUM="$${CHROMIUM-$$(.ci/chromium.sh || true)}" $(PYTHON) -m tests.screenshots
+
 lock: ## renew requirements/*.txt from *.in (needs uv)
 	@for name in base scale dev; do \
-	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
+	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras --quiet \
 	    requirements/$$name.in -o requirements/$$name.txt; done
 
 clean: ## remove what was made: .venv, build, caches. Keeps .env and data

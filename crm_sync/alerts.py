@@ -1,35 +1,53 @@
 """What is wrong with sending, since when, and the one link that leads to mending it. Shown on Home."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 
+from crm_sync import clock, mails, outages
 from crm_sync import wording as words
-from crm_sync.models import Delivery, DestinationState, MappingVersion, Route, Worker
+from crm_sync.admin import tries
+from crm_sync.models import Delivery, Destination, DestinationState, MappingVersion, Outage, Route, Worker
 from leads.models import Lead, Offer
 from leads.ports import Notice
 
 WORKER_SILENCE = timedelta(seconds=30)
+RECENTLY = timedelta(hours=6)  # that it is said after an outage that all is well again
+MOST_READ = 200  # of what is told together
 AT_MOST = 5  # notices of one kind; a page of them says no more than the first few
 
 
 def notices(request: HttpRequest) -> Iterator[Notice]:
     """What needs attention, for users who may look at it. Asked on every page, so each question is a cheap one."""
-    now = timezone.now()
+    now = clock.now()  # as the workers say it
     yield from _no_worker(now)
     may = request.user.has_perm
     if may("crm_sync.view_destination"):
-        yield from _connections(now)
+        yield from _connections(request, now)
+    if request.path == reverse("admin:index"):
+        yield from _on_home(request, now)
+
+
+def _on_home(request: HttpRequest, now: datetime) -> Iterator[Notice]:
+    """What is said on Home alone, and may take more to find out."""
+    may = request.user.has_perm
     if may("crm_sync.view_route"):
-        yield from _broken_mappings()
+        yield from _broken_mappings(request)
+        yield from _doubted_mappings()
     if may("crm_sync.view_delivery"):
         yield from _stuck_sendings()
-    # These read leads by the thousand, and are shown on Home alone.
-    if may("crm_sync.view_route") and request.path == reverse("admin:index"):
+    if may("crm_sync.view_destination"):
+        yield from _recovered(now)
+        yield from _expiring(now)
+    elif may("crm_sync.view_delivery"):
+        yield from _by_themselves()
+    if may("crm_sync.change_destination") or may("auth.change_user"):
+        yield from _untold(now, may)
+    if may("crm_sync.view_route"):  # these read leads by the thousand
         yield from _unconnected(may)
         yield from _questions()
 
@@ -46,39 +64,178 @@ def _no_worker(now: datetime) -> Iterator[Notice]:
         )
 
 
-def _connections(now: datetime) -> Iterator[Notice]:
-    owed = Q(destination__deliveries__state__in=[Delivery.State.WAITING, Delivery.State.LEASED])
-    sick = DestinationState.objects.exclude(state=DestinationState.State.WORKING)
-    for state in sick.select_related("destination", "paused_by").annotate(
-        waiting=Count("destination__deliveries", filter=owed)
-    )[:AT_MOST]:
-        waiting = f" {words.count(state.waiting, 'lead waits', 'leads wait')}; none is lost."
+def _connections(request: HttpRequest, now: datetime) -> Iterator[Notice]:
+    sick = list(_sick().select_related("paused_by")[:AT_MOST])
+    waiting, since = _waiting(sick), _outages(sick)
+    for state in sick:
         name = f"{state.destination}{_demo(state.destination.is_demo)}"
+        fails = state.state == state.State.STOPPED or state.pk in since
+        if fails and state.state != state.State.PAUSED:
+            text = _outage(name, state, waiting[state.pk], since.get(state.pk, state.since), now)
+        else:
+            waits = f" {words.count(waiting[state.pk], 'lead waits', 'leads wait')}; none is lost."
+            said = words.connection_state(tries.connection(request, state), now)
+            text = f"{name}: {said}{waits if waiting[state.pk] else ''}"
         yield Notice(
             "error" if state.state == state.State.STOPPED else "warning",
-            f"{name}: {words.connection_state(state, now)}{waiting if state.waiting else ''}",
+            text,
             reverse("admin:crm_sync_destination_change", args=[state.pk]),
+            "Open the CRM connection",
+            everywhere=fails,
+        )
+
+
+def _sick() -> QuerySet[DestinationState]:
+    states = DestinationState.objects.exclude(state=DestinationState.State.WORKING)
+    # Without secrets: that they do not open may be what is wrong.
+    return states.select_related("destination").defer("destination__secrets")
+
+
+def _waiting(states: Sequence[DestinationState]) -> Counter[int]:
+    return outages.waiting([state.pk for state in states]) if states else Counter()
+
+
+def _outages(states: Sequence[DestinationState]) -> dict[int, datetime]:
+    """When the outages began that people were told of, by destination."""
+    if not states:
+        return {}
+    going_on = Outage.objects.filter(destination__in=[state.pk for state in states], recovered_at=None)
+    return dict(going_on.values_list("destination_id", "started_at"))
+
+
+def _outage(name: str, state: DestinationState, waiting: int, since: datetime, now: datetime) -> str:
+    leads = words.count(waiting, "lead") if waiting else "leads"
+    what = f"{name} {mails.refuses(state.reason)} {leads} since {words.clock(since, now)}"
+    then = mails.next_try(state.until, now, words.clock)
+    if state.state == state.State.STOPPED:
+        then = f"Mend its settings. {then}"
+    return f"{what}{mails.because(state.reason)}. Intake is fine; nothing is lost. {then}"
+
+
+def _by_themselves() -> Iterator[Notice]:
+    """For those who work on leads and cannot mend a connection: that they need not worry."""
+    sick = list(_sick().exclude(state=DestinationState.State.PAUSED)[:AT_MOST])
+    waiting = _waiting(sick)
+    for state in sick:
+        if number := waiting[state.pk]:
+            them = "itself" if number == 1 else "themselves"
+            name = f"{state.destination}{_demo(state.destination.is_demo)}"
+            yield Notice("well", f"{words.count(number, 'lead')} will reach {name} by {them}.")
+
+
+def _recovered(now: datetime) -> Iterator[Notice]:
+    """What was an outage today, for those who look in after it."""
+    over = Outage.objects.filter(closed_at__gt=now - RECENTLY, recovered_at__isnull=False)
+    for outage in (
+        over.filter(destination__state__state=DestinationState.State.WORKING)
+        .select_related("destination")
+        .defer("destination__secrets")[:AT_MOST]
+    ):
+        name = f"{outage.destination}{_demo(outage.destination.is_demo)}"
+        since = f" since {words.clock(outage.recovered_at, now)}"
+        yield Notice(
+            "well",
+            f"{mails.over(name, outage.affected, outage.delivered, since)}.",
+            reverse("admin:crm_sync_destination_change", args=[outage.destination_id]),
             "Open the CRM connection",
         )
 
 
-def _broken_mappings() -> Iterator[Notice]:
-    # Only the live version counts; older ones keep what was said of them.
-    newer = MappingVersion.objects.published().filter(route=OuterRef("route"), number__gt=OuterRef("number"))
-    broken = MappingVersion.objects.published().exclude(route=None).exclude(broken="").filter(~Exists(newer))
+def _expiring(now: datetime) -> Iterator[Notice]:
+    for ending in outages.expiring(now)[:AT_MOST]:
+        if ending.days < 0:
+            text = f"The credentials of {ending.name} expired on {ending.ends:%Y-%m-%d}, as far as is known here."
+        else:
+            text = f"The credentials of {ending.name} expire {mails.in_days(ending.days)}, on {ending.ends:%Y-%m-%d}."
+        yield Notice(
+            "error" if ending.days < 2 else "warning",
+            f"{text} Make new ones in the CRM, and enter them and their date.",
+            reverse("admin:crm_sync_destination_change", args=[ending.destination_id]),
+            "Open the CRM connection",
+        )
+
+
+def _untold(now: datetime, may: Callable[[str], bool]) -> Iterator[Notice]:
+    """Why nobody hears of a connection that fails, and what to do about it."""
+    if not Destination.objects.exclude(connector="demo").exists():
+        return
+    nobody = "Nobody will be told by e-mail when a CRM connection fails"
+    settings_url = reverse("admin:settings") if may("crm_sync.change_destination") else ""
+    if not mails.are_sent():
+        yield Notice(
+            "warning",
+            f"{nobody}: EMAIL_URL names no mail server, and mails are only written to the log. Set it in .env and "
+            "start again.",
+            settings_url,
+            "Settings",
+        )
+    elif failing := outages.failing_mails(now):
+        yield Notice(
+            "error",
+            f"{words.count(failing, 'mail')} about CRM connections could not be sent. They are tried again every "
+            "5 minutes, and the worker's log says what the mail server answered. EMAIL_URL in .env names that server.",
+            settings_url,
+            "Settings",
+        )
+    if not outages.recipients():
+        yield Notice(
+            "warning",
+            f"{nobody}: no user who is to be told has an e-mail address. Enter one for a user of the group "
+            "Administrator or Partner manager.",
+            reverse("admin:auth_user_changelist") if may("auth.view_user") else "",
+            "Open the users",
+        )
+
+
+def _live() -> QuerySet[MappingVersion]:
+    """The versions that are live; older ones keep what was said of them."""
+    newer = MappingVersion.objects.published().filter(number__gt=OuterRef("number"))
+    same = Q(route=OuterRef("route")) | Q(route=None, destination=OuterRef("destination"))
+    published = MappingVersion.objects.published().filter(~Exists(newer.filter(same)))
+    return published.select_related("route__offer", "route__destination", "destination")
+
+
+def _broken_mappings(request: HttpRequest) -> Iterator[Notice]:
+    broken = _live().exclude(route=None).exclude(broken="")
     held = Q(route__deliveries__held_reason=Delivery.Held.MAPPING_BROKEN)
-    for version in broken.select_related("route__offer", "route__destination").annotate(
-        held=Count("route__deliveries", filter=held)
-    )[:AT_MOST]:
+    for version in broken.annotate(held=Count("route__deliveries", filter=held))[:AT_MOST]:
         route: Route = version.route  # type: ignore[assignment]
         at = f" at the field {version.broken_field}" if version.broken_field else ""
         holds = f" It holds {words.count(version.held, 'lead')}." if version.held else ""
         yield Notice(
             "error",
             f"The field mapping {route}{_demo(route.destination.is_demo)} is broken{at}. "
-            f"{words.sentence(version.broken)}{holds}",
-            words.route_url(route.pk, version.broken_field),
+            f"{words.sentence(tries.of_some_lead(request, version.broken))}{holds}",
+            words.mapping_url(route, version.broken_field),
             "Mend the field mapping",
+        )
+
+
+def _doubted_mappings() -> Iterator[Notice]:
+    """Mappings that no longer fit their CRM's fields: told once, however many offers share the reason."""
+    doubted = _live().exclude(doubt="").filter(Q(route=None) | Q(route__enabled=True))
+    shared: dict[tuple[int, str], list[MappingVersion]] = {}
+    for version in doubted.order_by("route", "pk")[:MOST_READ]:
+        owner = version.owner
+        destination = owner.destination if isinstance(owner, Route) else owner
+        shared.setdefault((destination.pk, version.doubt), []).append(version)
+    for versions in [*shared.values()][:AT_MOST]:
+        owner = versions[0].owner
+        destination = owner.destination if isinstance(owner, Route) else owner
+        if any(version.route_id is None for version in versions):
+            whose = f"that every offer inherits to {destination}"
+        else:
+            whose = (
+                str(owner)
+                if len(versions) == 1
+                else f"of {words.count(len(versions), 'offer')} to {destination}"
+            )
+        yield Notice(
+            "warning",
+            f"The field mapping {whose}{_demo(destination.is_demo)} no longer fits the CRM. "
+            f"{words.sentence(versions[0].doubt)} Mend it before a lead is refused.",
+            words.mapping_url(owner, versions[0].doubt_field),
+            "Open the row",
         )
 
 
@@ -130,7 +287,7 @@ def _unconnected(may: Callable[[str], bool]) -> Iterator[Notice]:
         if route is not None:
             why, url, link = (
                 "the field mapping is not published",
-                words.route_url(route.pk),
+                words.mapping_url(route),
                 "Look at it and publish",
             )
         else:

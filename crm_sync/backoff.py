@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 FIRST = 15.0  # seconds
 CAP = 3600.0
+PROBE_CAP = 300.0  # a destination that works again is found so within five minutes
 MAX_STRIKES = 150  # with full jitter about three days; a test adds them up
 BREAKER_AFTER = 5  # failures in a row at a destination
 
@@ -20,3 +21,8 @@ def wait(strikes: int, *, asked: float | None = None, rng: Callable[[], float] =
     Full jitter, because leads that failed together must not come back together.
     """
     return max(ceiling(strikes) * rng(), asked or 0.0)
+
+
+def probe(failures: int, *, asked: float | None = None, rng: Callable[[], float] = random.random) -> float:
+    """Seconds until a sick destination is probed with its next lead: as `wait`, but five minutes at the longest."""
+    return max(min(PROBE_CAP, ceiling(failures)) * rng(), asked or 0.0)

@@ -25,7 +25,7 @@ from crm_sync.spec import Spec
 from crm_sync.transforms import nearest
 from leads import ports
 from leads.lead_source import ACTIONS
-from leads.models import KEY_MIN_LENGTH, Endpoint, Offer, key_digest
+from leads.models import KEY_MIN_LENGTH, Endpoint, Offer, key_digest, rfc3339
 
 FROM_ENVIRONMENT = "env:"
 
@@ -125,6 +125,10 @@ def _number(value: object, *_: object) -> int:
     return value
 
 
+def _limit(value: object, *_: object) -> int | None:
+    return None if value is None else _number(value)
+
+
 def _dnc_policy(value: object, *_: object) -> str:
     if _text(value) not in Offer.DncPolicy.values:
         raise Wrong(f"There is no policy “{value}”{nearest(_text(value), Offer.DncPolicy.values)}")
@@ -191,7 +195,12 @@ _OFFER_VALUES: Mapping[str, Reader] = {
     "send_test_leads": _flag,
     "schema": _schema,
 }
-_DESTINATION_VALUES: Mapping[str, Reader] = {"max_in_flight": _number}
+_DESTINATION_VALUES: Mapping[str, Reader] = {
+    "max_in_flight": _number,
+    "max_per_second": _limit,
+    "max_per_day": _limit,
+    "keep_tries_days": _number,
+}
 _ROUTE_VALUES: Mapping[str, Reader] = {"enabled": _flag, "only_actions": _texts, "needs_approval": _flag}
 
 _SECTIONS: Mapping[str, tuple[Mapping[str, Reader], tuple[str, ...]]] = {
@@ -372,7 +381,7 @@ class _Plan:
         if self._is_repeated(entry, name, self.destinations):
             return
         stored = Destination.objects.filter(name=name).first()
-        row = stored or Destination(name=name, connector=entry.values.get("connector", ""))
+        row = stored or _new_destination(name, entry.values.get("connector", ""))
         planned = Planned(entry, f"CRM connection {name}", row, new=stored is None, changed=stored is None)
         self.destinations[name] = planned
         _set_values(planned, _DESTINATION_VALUES)
@@ -542,13 +551,18 @@ def _publish(planned: Planned[Any], rules: Sequence[Rule], now: datetime) -> lis
 
 
 def _offer_url(planned: Planned[Offer], now: datetime, notes: list[str]) -> dict[str, str]:
-    """An offer with its URL: that of the key which the document gives, else its newest open one."""
+    """An offer with its URL: that of the key which the document gives, else its current one."""
     offer, key = planned.row, planned.entry.values.get("endpoint_key", "")
-    usable = offer.endpoints.open(now)
+    usable = offer.endpoints.open(now).current_first()
     endpoint = (usable.filter(key_digest=key_digest(key)) if key else usable).first()
     if endpoint is None:
         endpoint = Endpoint.make(offer, key)
         notes.append(f"{planned.label}: endpoint URL added.")
+    elif key and endpoint.expires_at:
+        notes.append(
+            f"{planned.entry.at('endpoint_key')}: This URL was rotated and takes leads until "
+            f"{rfc3339(endpoint.expires_at)}; take the key out of the file to get the current one."
+        )
     return {"publisher_id": offer.publisher_id, "offer_id": offer.offer_id, "endpoint_url": endpoint.url}
 
 
@@ -635,7 +649,7 @@ def _export_offer(offer: Offer) -> dict[str, Any]:
 def _export_destination(destination: Destination) -> dict[str, Any]:
     spec = _spec(destination)
     # By the spec, not by the column: a setting that became a secret later may still stand among the others.
-    declared = [setting.name for setting in spec.settings if setting.kind != "secret"] if spec else []
+    declared = [setting.name for setting in spec.settings if not setting.secret] if spec else []
     return {
         "name": destination.name,
         "connector": destination.connector,
@@ -643,6 +657,18 @@ def _export_destination(destination: Destination) -> dict[str, Any]:
         "settings": {name: destination.settings[name] for name in declared if name in destination.settings},
         **_export_mapping(destination.live_mapping),
     }
+
+
+def _new_destination(name: str, connector: str) -> Destination:
+    """One that starts with the limits of its kind, as one that is added on its page."""
+    row = Destination(name=name, connector=connector)
+    if spec := _spec(row):
+        row.max_in_flight, row.max_per_second, row.max_per_day = (
+            spec.max_in_flight,
+            spec.max_per_second,
+            spec.max_per_day,
+        )
+    return row
 
 
 def _export_route(route: Route) -> dict[str, Any]:

@@ -4,9 +4,9 @@ Three promises. The address is checked after DNS, and exactly the checked addres
 over at its deadline, however slowly the far side drips. What was said goes to a recorder.
 """
 
-import ipaddress
 import json as jsonlib
 import math
+import os
 import queue
 import socket
 import ssl
@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import httpcore2
 import httpx2
 
+from crm_sync.addresses import NOT_ALLOWED, Policy, address_problem, is_public
 from crm_sync.recorder import Recorder
 
 USER_AGENT = "leadsite"
@@ -69,106 +71,11 @@ class Unreadable(NoAnswer):
     """The answer came, but is not what was to be expected, or was cut at the size cap."""
 
 
-# --- Where requests may go ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the operator allows. Times in seconds.
-
-    `own_hosts`: `host[:port]` of PUBLIC_URL, always allowed; without a port, 80 and 443. `read_timeout`
-    bounds a silence, `deadline` one whole exchange, connecting included. Of an answer's decoded body no more
-    than `max_response_bytes` are read.
-    """
-
-    allow_private: bool = False
-    own_hosts: frozenset[str] = frozenset()
-    connect_timeout: float = 5
-    read_timeout: float = 30
-    deadline: float = 60
-    max_response_bytes: int = 1024 * 1024
-
-    def trusts(self, host: str, port: int) -> bool:
-        """Whether the operator vouches for this host: everything is allowed, or it is PUBLIC_URL's own."""
-        name = host.rstrip(".").lower()
-        name = f"[{name}]" if ":" in name else name
-        names = {f"{name}:{port}", name} if port in _PORTS.values() else {f"{name}:{port}"}
-        return self.allow_private or not names.isdisjoint(self.own_hosts)
-
-
-_PORTS = {"http": 80, "https": 443}
-
-
-def address_problem(url: str | httpx2.URL, policy: Policy) -> str:
-    """Why this URL is refused before DNS is asked, as a sentence; empty where nothing is wrong with it."""
-    try:
-        parsed = httpx2.URL(url)
-    except httpx2.InvalidURL as error:
-        return f"This is not a URL: {error}."
-    if parsed.scheme not in _PORTS:
-        return "The address must start with https://."
-    if not parsed.host:
-        return "The address names no host."
-    if parsed.userinfo:
-        return "The address carries a user name or password: remove what stands before the @."
-    port = _PORTS[parsed.scheme] if parsed.port is None else parsed.port
-    if not 0 < port < 65536:
-        return f"There is no port {port}."
-    if policy.trusts(parsed.raw_host.decode("ascii"), port):
-        return ""
-    if _is_private_name(parsed.host):
-        return f"{parsed.host} {_NOT_ALLOWED}"
-    if parsed.scheme == "http":
-        return "The address must start with https://; http:// needs ALLOW_PRIVATE_DESTINATIONS=true."
-    return ""
-
-
-_NOT_ALLOWED = (
-    "is not a public address: private, loopback, link-local and metadata addresses are refused unless "
-    "ALLOW_PRIVATE_DESTINATIONS=true."
-)
-
-
-def _is_private_name(host: str) -> bool:
-    """Whether a host is private by its spelling alone; what other names stand for is told when they are dialled."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return not is_public(name)
-    except ValueError:
-        return False
-
-
-_COMPATIBLE = ipaddress.IPv6Network("::/96")
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# Not public, though `is_global` may say so: Azure's platform address (metadata, DHCP, health), protocol
-# assignments (Oracle's metadata service is 192.0.0.192), NAT64 for local use, IPv6 site-local.
-_NOT_PUBLIC = tuple(
-    ipaddress.ip_network(network)
-    for network in ("168.63.129.16/32", "192.0.0.0/24", "64:ff9b:1::/48", "fec0::/10")
-)
-
-
-def is_public(address: str) -> bool:
-    """Whether this literal address is on the public internet, judged by an IPv4 address it may embed."""
-    ip = _effective(ipaddress.ip_address(address))
-    if ip.is_multicast or ip.is_reserved:
-        return False
-    return ip.is_global and not any(ip in network for network in _NOT_PUBLIC)
-
-
-def _effective(
-    ip: ipaddress.IPv4Address | ipaddress.IPv6Address,
-) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    if isinstance(ip, ipaddress.IPv4Address):
-        return ip
-    if ip in _COMPATIBLE or ip in _NAT64:
-        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-    return ip.ipv4_mapped or ip.sixtofour or ip
-
-
 # --- The guarded transport ------------------------------------------------------------------------
+
+_KEEP_ALIVE = 5.0  # seconds
+_HEADS = 256 * 1024  # bytes of an answer that are no body
+_MOST_PIECES = 8192  # of one body: a megabyte in chunks of one byte would be minutes of work
 
 # When the exchange of this thread must be over, on the client's clock. A connection serves one exchange at
 # a time, in the thread that asked for it, so the sockets below find the right deadline here.
@@ -183,17 +90,28 @@ def _within(timeout: float | None, clock: Clock, late: type[httpcore2.TimeoutExc
     return left if timeout is None else min(timeout, left)
 
 
-class _DeadlineStream(httpcore2.NetworkStream):
-    """A socket whose every wait ends at the deadline: a read time-out alone never stops one byte a second."""
+class _BoundedStream(httpcore2.NetworkStream):
+    """A socket whose every wait ends at the deadline: a read time-out alone never stops one byte a second.
 
-    def __init__(self, stream: httpcore2.NetworkStream, clock: Clock) -> None:
+    Of one answer it reads `most` bytes: the size cap looks at bodies only, and a flood of interim answers
+    would keep this process busy to the deadline.
+    """
+
+    def __init__(self, stream: httpcore2.NetworkStream, clock: Clock, most: int) -> None:
         self._stream = stream
         self._clock = clock
+        self._most = most
+        self._taken = 0
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _within(timeout, self._clock, httpcore2.ReadTimeout))
+        data = self._stream.read(max_bytes, _within(timeout, self._clock, httpcore2.ReadTimeout))
+        self._taken += len(data)
+        if self._taken > self._most:
+            raise httpcore2.ReadError("the answer does not end")
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._taken = 0
         # In pieces, because the time-out of the stream below starts afresh with every partial send.
         for start in range(0, len(buffer), 16384):
             piece = buffer[start : start + 16384]
@@ -213,7 +131,7 @@ class _DeadlineStream(httpcore2.NetworkStream):
                 said = error.__cause__.verify_message
                 raise Untrusted(f"The certificate of {server_hostname} was not accepted: {said}") from error
             raise
-        return _DeadlineStream(stream, self._clock)
+        return _BoundedStream(stream, self._clock, self._most)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -235,19 +153,23 @@ class _GuardedBackend(httpcore2.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
-        addresses = self._resolve(host, port, timeout)
-        if not self._policy.trusts(host, port):
-            _refuse_private(host, addresses)
         failure: Exception = httpcore2.ConnectError(f"{host} has no address")
-        for address in addresses:
+        for address in self.addresses(host, port, timeout):
             wait = _within(timeout, self._clock, httpcore2.ConnectTimeout)
             try:
                 stream = super().connect_tcp(address, port, wait, local_address, socket_options)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
             else:
-                return _DeadlineStream(stream, self._clock)
+                return _BoundedStream(stream, self._clock, self._policy.max_response_bytes + _HEADS)
         raise failure
+
+    def addresses(self, host: str, port: int, timeout: float | None) -> list[str]:
+        """The literal addresses of the host, in the resolver's order. Raises Refused where one may not be dialled."""
+        addresses = self._resolve(host, port, timeout)
+        if not self._policy.trusts(host, port):
+            _refuse_private(host, addresses)
+        return addresses
 
     def _resolve(self, host: str, port: int, timeout: float | None) -> list[str]:
         """The literal addresses of the host, in the resolver's order.
@@ -277,7 +199,36 @@ def _refuse_private(host: str, addresses: Iterable[str]) -> None:
     for address in addresses:
         if not is_public(address):
             leads_to = "" if address == host else f" leads to {address}, which"
-            raise Refused(f"{host}{leads_to} {_NOT_ALLOWED}")
+            raise Refused(f"{host}{leads_to} {NOT_ALLOWED}")
+
+
+class _Connection(httpcore2.HTTPConnection):
+    """A connection that is given up if the far side has said more than its answer.
+
+    What is left over would be taken for the answer to the next lead, which has not even arrived there.
+    """
+
+    def has_expired(self) -> bool:
+        http11 = self._connection
+        if http11 is not None and not http11.is_idle():
+            return False  # asked of every connection at every push: most of them are busy
+        return super().has_expired() or _has_surplus(http11)
+
+
+def _has_surplus(connection: httpcore2.ConnectionInterface | None) -> bool:
+    # No public way leads to what was read and not used.
+    return isinstance(connection, httpcore2.HTTP11Connection) and bool(connection._h11_state.trailing_data[0])
+
+
+class _GuardedPool(httpcore2.ConnectionPool):
+    def __init__(self, context: ssl.SSLContext, backend: httpcore2.NetworkBackend) -> None:
+        super().__init__(max_connections=None, max_keepalive_connections=50)
+        self._make = partial(
+            _Connection, ssl_context=context, keepalive_expiry=_KEEP_ALIVE, network_backend=backend
+        )
+
+    def create_connection(self, origin: httpcore2.Origin) -> httpcore2.ConnectionInterface:
+        return self._make(origin)
 
 
 class GuardedTransport(httpx2.HTTPTransport):
@@ -287,24 +238,56 @@ class GuardedTransport(httpx2.HTTPTransport):
     """
 
     def __init__(
-        self, policy: Policy, *, resolver: Resolver = socket.getaddrinfo, clock: Clock = time.monotonic
+        self,
+        policy: Policy,
+        *,
+        resolver: Resolver = socket.getaddrinfo,
+        clock: Clock = time.monotonic,
+        context: ssl.SSLContext | None = None,
     ) -> None:
-        context = httpx2.create_ssl_context()
+        context = context or httpx2.create_ssl_context()
         super().__init__(verify=context, trust_env=False)
         # httpx2 has no argument for how to dial; replacing the pool it has just made is the only hook.
-        self._pool = httpcore2.ConnectionPool(
-            ssl_context=context,
-            max_connections=None,
-            max_keepalive_connections=50,
-            keepalive_expiry=5,
-            network_backend=_GuardedBackend(policy, resolver, clock),
-        )
+        self._pool = _GuardedPool(context, _GuardedBackend(policy, resolver, clock))
         self._policy = policy
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         if problem := address_problem(request.url, self._policy):
             raise Refused(problem)
         return super().handle_request(request)
+
+
+class PerThread(httpx2.BaseTransport):
+    """A transport for each thread: in a pool that fifty threads share, every push asks after every connection.
+
+    That was a quarter of what a push cost (measured). Those of threads that have ended are closed.
+    """
+
+    def __init__(self, make: Callable[[], httpx2.BaseTransport]) -> None:
+        self._make = make
+        self._own = threading.local()
+        self._all: list[tuple[threading.Thread, httpx2.BaseTransport]] = []
+        self._listing = threading.Lock()
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        transport: httpx2.BaseTransport | None = getattr(self._own, "transport", None)
+        if transport is None:
+            transport = self._own.transport = self._make()
+            with self._listing:
+                ended = [(thread, other) for thread, other in self._all if not thread.is_alive()]
+                self._all = [pair for pair in self._all if pair not in ended]
+                self._all.append((threading.current_thread(), transport))
+            for _, other in ended:
+                other.close()
+        return transport.handle_request(request)
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        with self._listing:
+            transports, self._all = [transport for _, transport in self._all], []
+            self._own = threading.local()
+        for transport in transports:
+            transport.close()
 
 
 # --- The client -----------------------------------------------------------------------------------
@@ -362,8 +345,92 @@ class GuardedClient:
         self._policy = policy
         self._recorder = recorder or Recorder()
         self._transport = transport or GuardedTransport(policy, resolver=resolver, clock=clock)
-        self._clock = clock
+        self._clock, self._resolver = clock, resolver
         self._end = clock() + deadline
+
+    def dial(self, host: str, port: int) -> socket.socket:
+        """A connection for whoever speaks something else than HTTP: to a checked address, within the deadline.
+
+        Its every wait ends at the read time-out; the caller sees to the deadline of the whole. Raises NoAnswer.
+        """
+        token = _expires.set(self._clock() + self.seconds_left())
+        try:
+            with _own_errors():
+                return self._dial(host, port)
+        finally:
+            _expires.reset(token)
+
+    def _dial(self, host: str, port: int) -> socket.socket:
+        backend = _GuardedBackend(self._policy, self._resolver, self._clock)
+        failure: Exception = httpx2.ConnectError(f"{host} has no address")
+        for address in backend.addresses(host, port, self._policy.connect_timeout):
+            wait = _within(self._policy.connect_timeout, self._clock, httpcore2.ConnectTimeout)
+            try:
+                connection = socket.create_connection((address, port), wait)
+            except OSError as error:
+                failure = httpx2.ConnectError(str(error))
+            else:
+                connection.settimeout(self._policy.read_timeout)
+                return connection
+        raise failure
+
+    def secure(self, connection: socket.socket, host: str) -> ssl.SSLSocket:
+        """A dialled connection, encrypted from here on, its certificate checked for this host.
+
+        The handshake ends at the connection's time-out. Raises NoAnswer.
+        """
+        try:
+            return _trust(*map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR"))).wrap_socket(
+                connection, server_hostname=host
+            )
+        except ssl.SSLCertVerificationError as error:
+            said = f"The certificate of {host} was not accepted"
+            raise Untrusted(_because(said, Exception(error.verify_message))) from error
+        except OSError as error:
+            raise Unreachable(_because(f"No encryption could be agreed on with {host}", error)) from error
+
+    def countdown(self) -> Callable[[], float]:
+        """Counts the seconds that are left of what one exchange may take that begins now."""
+        end = self._clock() + self.seconds_left()
+        return lambda: end - self._clock()
+
+    def note(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | str | None = None,
+        json: Any = None,
+        status: int | None = None,
+        answer: str = "",
+        error: str = "",
+        duration: float = 0.0,
+    ) -> None:
+        """Put an exchange on record that is not made here: one that is only shown, or one that is not HTTP."""
+        body = content.encode("utf-8", "replace") if isinstance(content, str) else content or b""
+        if url.startswith(("http://", "https://")):
+            request = _build(method, url, headers or {}, content=content, json=json)
+            headers, body = request.headers, request.content
+        self._recorder.record(
+            method,
+            url,
+            headers or {},
+            body,
+            status=status,
+            answer_headers={},
+            answer=answer.encode("utf-8", "replace"),
+            error=error,
+            duration=duration,
+        )
+
+    def seconds_left(self) -> float:
+        """Seconds until all that this client does must be over; at most what one exchange may take."""
+        return min(self._end - self._clock(), self._policy.deadline)
+
+    def mask(self, secret: str) -> None:
+        """Keep this out of the record too: a token that was asked for on the way."""
+        self._recorder.mask(secret)
 
     def request(
         self,
@@ -421,17 +488,23 @@ class GuardedClient:
 
     def _read(self, answer: httpx2.Response, expires: float) -> tuple[bytes, bool]:
         body = bytearray()
-        for chunk in answer.iter_bytes():
+        for pieces, chunk in enumerate(answer.iter_bytes()):
             body += chunk
-            if len(body) > self._policy.max_response_bytes:
+            if len(body) > self._policy.max_response_bytes or pieces > _MOST_PIECES:
                 return bytes(body[: self._policy.max_response_bytes]), True
             if self._clock() >= expires:
                 raise TooSlow("The answer was not complete within the time allowed.", sent=True)
         return bytes(body), False
 
 
+@cache
+def _trust(file: str | None, directory: str | None) -> ssl.SSLContext:
+    """Whose certificates are believed; what the environment names beside the usual authorities is a part of it."""
+    return httpx2.create_ssl_context()  # once: it reads every certificate authority there is
+
+
 def _build(method: str, url: str, headers: Mapping[str, str], **body: Any) -> httpx2.Request:
-    # A compressed answer could be a thousand times its size on the wire: not asked for.
+    # A compressed answer costs more than it saves: not asked for. One that comes is measured unpacked.
     defaults = {"user-agent": USER_AGENT, "accept-encoding": "identity"}
     try:
         request = httpx2.Request(method, url, headers=defaults, **body)
@@ -444,7 +517,10 @@ def _build(method: str, url: str, headers: Mapping[str, str], **body: Any) -> ht
 
 
 # Without the library's own words, which quote the header and so the secret in it.
-_UNSPEAKABLE = "A header cannot carry a line break or a letter outside ASCII: check the settings for one."
+_UNSPEAKABLE = (
+    "A header cannot carry a line break, a blank at either end or a letter outside ASCII: "
+    "check the settings for one."
+)
 
 
 @contextmanager
@@ -455,6 +531,8 @@ def _own_errors() -> Iterator[None]:
     except (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol):
         raise Refused(_UNSPEAKABLE) from None
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+        raise Unreachable(_because("No connection could be made", error)) from error
+    except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:  # of a connection that is not HTTP
         raise Unreachable(_because("No connection could be made", error)) from error
     except httpx2.TimeoutException as error:
         raise TooSlow("The answer was not complete within the time allowed.", sent=True) from error
@@ -468,6 +546,11 @@ def _because(sentence: str, error: Exception) -> str:
     return f"{sentence}: {error}".rstrip(": .") + "."
 
 
+def _guarded_per_thread(policy: Policy, resolver: Resolver, clock: Clock) -> PerThread:
+    context = httpx2.create_ssl_context()  # once: it reads every certificate authority there is
+    return PerThread(lambda: GuardedTransport(policy, resolver=resolver, clock=clock, context=context))
+
+
 class Pool:
     """The connections to one destination, one pool per process, used from many threads."""
 
@@ -479,14 +562,18 @@ class Pool:
         clock: Clock = time.monotonic,
         resolver: Resolver = socket.getaddrinfo,
     ) -> None:
-        self.policy = policy
-        self._transport = transport or GuardedTransport(policy, resolver=resolver, clock=clock)
-        self._clock = clock
+        self.policy, self._clock, self._resolver = policy, clock, resolver
+        self._transport = transport or _guarded_per_thread(policy, resolver, clock)
 
     def client(self, *, recorder: Recorder | None = None, deadline: float = math.inf) -> GuardedClient:
         """The client of one push, which must be over `deadline` seconds from now."""
         return GuardedClient(
-            self.policy, recorder=recorder, transport=self._transport, clock=self._clock, deadline=deadline
+            self.policy,
+            recorder=recorder,
+            transport=self._transport,
+            clock=self._clock,
+            resolver=self._resolver,
+            deadline=deadline,
         )
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """Pure: the rules of a field mapping and the values of a lead -> the CRM's record, or what is wrong."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from types import MappingProxyType
@@ -31,6 +31,7 @@ __all__ = (
     "Transform",
     "apply",
     "check",
+    "completed",
     "compose",
     "is_lead_value",
     "problems",
@@ -71,10 +72,10 @@ class RuleError(ValueError):
 class Rule:
     """How one field of the CRM's record is filled.
 
-    `transform` is put on the lead value of a `field`, on that of a `lookup` before its table, and on the
-    text of a `template`. `fallback` stands in for an empty result, which is otherwise left out unless
-    `keep_empty`. Every condition of `when` must hold: the lead value of that name is one of the texts, in
-    capitals or not.
+    `transform` is put on the lead value of a `field`, on the text of a `template`, and on the lead value of a
+    `lookup` before its table, which is asked for the value as it was sent too. `fallback` stands in for an
+    empty result, which is otherwise left out unless `keep_empty`. Every condition of `when` must hold: the lead
+    value of that name is one of the texts, in capitals or not.
     """
 
     target: str
@@ -348,14 +349,25 @@ def compose(*layers: Sequence[Rule]) -> tuple[Rule, ...]:
 
 def suggested_rules(spec: Spec) -> tuple[Rule, ...]:
     """The mapping that a connector suggests of itself."""
-    rules = [
-        Rule.from_config({"target": target.name, **target.suggested}, f"{spec.slug}.{target.name}")
-        for target in spec.fields
-        if target.suggested is not None
-    ]
+    rules = _suggested(spec.fields, spec)
     if spec.every_value:
         rules.append(Rule(EVERYTHING, "field", source=EVERYTHING))
     return tuple(rules)
+
+
+def completed(rules: Sequence[Rule], spec: Spec) -> tuple[Rule, ...]:
+    """A mapping that somebody made, with what the connector suggests for those fields that every record has."""
+    decided = {rule.target for rule in rules if not rule.when}
+    missing = (target for target in spec.fields if target.always and target.name not in decided)
+    return compose(rules, _suggested(missing, spec))
+
+
+def _suggested(targets: Iterable[TargetField], spec: Spec) -> list[Rule]:
+    return [
+        Rule.from_config({"target": target.name, **target.suggested}, f"{spec.slug}.{target.name}")
+        for target in targets
+        if target.suggested is not None
+    ]
 
 
 def apply(rules: Sequence[Rule], values: Mapping[str, object]) -> Applied:
@@ -420,11 +432,17 @@ def _from_template(rule: Rule, values: Mapping[str, object]) -> str:
 
 
 def _from_table(rule: Rule, values: Mapping[str, object]) -> str:
-    wanted = _transformed(rule, as_text(values.get(rule.source)), values)
-    if wanted in rule.table:
-        return rule.table[wanted]
-    loosely = _loosely(wanted)
-    return next((text for key, text in rule.table.items() if _loosely(key) == loosely), "")
+    sent = as_text(values.get(rule.source))
+    # As it was sent too: a list is made of what leads were seen to bring.
+    wanted = (_transformed(rule, sent, values), sent)
+    for value in wanted:
+        if value in rule.table:
+            return rule.table[value]
+    for loosely in map(_loosely, wanted):
+        for key, text in rule.table.items():
+            if _loosely(key) == loosely:
+                return text
+    return ""
 
 
 _MAKERS: Mapping[str, Callable[[Rule, Mapping[str, object]], object]] = MappingProxyType(

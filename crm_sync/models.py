@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,9 +13,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from crm_sync import connectors
-from crm_sync.mapping import KINDS, TRANSFORMS, Rule, compose, suggested_rules
-from crm_sync.spec import Spec
-from leads.models import Lead, Offer
+from crm_sync.mapping import KINDS, TRANSFORMS, Rule, completed, compose, suggested_rules
+from crm_sync.reason_groups import group_of
+from crm_sync.spec import Spec, TargetField
+from leads.models import Job, Lead, Offer
 from leads.vault import EncryptedJSONField
 
 # --- Destinations --------------------------------------------------------------------------------------------
@@ -32,6 +34,30 @@ class Destination(models.Model):
         default=10,
         help_text="How many leads may be on their way to this CRM at the same time.",
     )
+    max_per_second = models.PositiveSmallIntegerField(
+        "pushes a second", null=True, blank=True, help_text="Empty: no limit. Shared by all workers."
+    )
+    max_per_day = models.PositiveIntegerField(
+        "pushes a day",
+        null=True,
+        blank=True,
+        help_text="Empty: no limit. For a CRM with a daily quota; the day begins at 00:00 UTC.",
+    )
+    keep_tries_days = models.PositiveIntegerField(
+        "keep requests and answers for",
+        default=90,
+        help_text="Days that what was sent and answered is kept, once a lead is settled. 0: for ever.",
+    )
+    credentials_expire_on = models.DateField(
+        "credentials expire on",
+        null=True,
+        blank=True,
+        help_text="Where the CRM cannot tell it: the date is reminded of 30, 7 and 1 days before.",
+    )
+    credentials_changed_at = models.DateTimeField(null=True, editable=False)
+    fields_read_at = models.DateTimeField(
+        null=True, editable=False, help_text="When the CRM was last asked for its fields; null: ask again."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -40,6 +66,8 @@ class Destination(models.Model):
         permissions = [
             ("test_destination", "Can test a CRM connection"),
             ("pause_destination", "Can pause and resume a CRM connection"),
+            ("send_sample_destination", "Can send a sample lead to a CRM connection"),
+            ("be_told_destination", "Is told by e-mail when a CRM connection fails"),
         ]
 
     def __str__(self) -> str:
@@ -54,14 +82,28 @@ class Destination(models.Model):
             spec = self.spec
         except connectors.UnknownConnector as error:
             raise ValidationError({"connector": str(error)}) from error
-        if self.max_in_flight < 1:
-            raise ValidationError({"max_in_flight": "At least 1."})
+        for name in ("max_in_flight", "max_per_second", "max_per_day"):
+            if getattr(self, name) == 0:
+                raise ValidationError({name: "At least 1."})
         self.connector = spec.slug
 
     @property
     def spec(self) -> Spec:
-        """What the connector declares. Raises connectors.UnknownConnector."""
-        return connectors.get(self.connector).spec
+        """What the connector declares, with the CRM's own fields where it told them.
+
+        Raises connectors.UnknownConnector.
+        """
+        declared = connectors.get(self.connector).spec
+        if not declared.describes or self.fields_read_at is None:
+            return declared
+        key = (self.pk, self.connector, self.fields_read_at)
+        if key not in _described:
+            stored = FieldCatalogue.objects.filter(destination=self.pk).first()
+            fields = stored.as_fields() if stored else declared.fields
+            if len(_described) > MOST_DESCRIBED:
+                _described.clear()
+            _described[key] = replace(declared, fields=fields, any_field=declared.any_field and not stored)
+        return _described[key]
 
     @property
     def is_demo(self) -> bool:
@@ -74,18 +116,51 @@ class Destination(models.Model):
     def store_settings(self, values: Mapping[str, str]) -> None:
         """Part settings from secrets, as the spec declares them. The caller saves."""
         secret = self.spec.secret_names
+        before = self.settings
         self.settings = {name: value for name, value in values.items() if name not in secret}
-        self.secrets = {name: value for name, value in values.items() if name in secret and value}
+        secrets = {name: value for name, value in values.items() if name in secret and value}
+        if (self.settings, secrets) != (before, self.secrets):
+            self.fields_read_at = None  # it may be another CRM
+        if secrets != self.secrets:
+            self.secrets, self.credentials_changed_at = secrets, timezone.now()
 
     @property
     def live_mapping(self) -> "MappingVersion | None":
         """The published default rules; None: the connector's suggested mapping applies."""
         return self.mappings.published().first()
 
+    @property
+    def draft(self) -> "MappingVersion | None":
+        return self.mappings.filter(state=MappingVersion.State.DRAFT).first()
+
     def default_rules(self) -> tuple[Rule, ...]:
         """The rules that every route to here starts from."""
         live = self.live_mapping
-        return live.as_rules() if live else suggested_rules(self.spec)
+        return completed(live.as_rules(), self.spec) if live else suggested_rules(self.spec)
+
+
+# Specs with the CRM's own fields, by what they were read for: every claim asks for one.
+_described: dict[tuple[Any, ...], Spec] = {}
+MOST_DESCRIBED = 1_000
+
+
+class FieldCatalogue(models.Model):
+    """The fields of a destination's record as the CRM told them. Beside the destination, which every claim reads."""
+
+    destination = models.OneToOneField(
+        Destination, models.CASCADE, primary_key=True, related_name="catalogue", editable=False
+    )
+    fields = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return f"Fields of {self.destination}"
+
+    def as_fields(self) -> tuple[TargetField, ...]:
+        """What `crm_sync.catalogue.store` was given."""
+        return tuple(
+            TargetField(**{**stored, "choices": tuple((name, label) for name, label in stored["choices"])})
+            for stored in self.fields
+        )
 
 
 class DestinationState(models.Model):
@@ -109,6 +184,15 @@ class DestinationState(models.Model):
     last_success_at = models.DateTimeField(null=True)
     checked_at = models.DateTimeField(null=True)
     findings = models.JSONField(default=list)
+    paced_until = models.DateTimeField(
+        null=True, help_text="When all that was pushed so far would have gone at the limit a second."
+    )
+    day = models.DateField(null=True, help_text="The day, in UTC, that `pushed_today` counts.")
+    pushed_today = models.PositiveIntegerField(default=0)
+    credentials_expire_on = models.DateField(null=True, help_text="As the CRM told it at the last check.")
+    reminded_days = models.PositiveSmallIntegerField(
+        null=True, help_text="Days before the credentials expire that the last reminder was for."
+    )
 
     def __str__(self) -> str:
         return self.get_state_display()
@@ -118,6 +202,34 @@ class DestinationState(models.Model):
         if state != self.state:
             self.state, self.since = state, now
         self.reason, self.until = reason, until
+
+
+class Outage(models.Model):
+    """A time in which a destination took no leads: told once when it starts and once when it is over."""
+
+    destination = models.ForeignKey(Destination, models.CASCADE, related_name="outages")
+    started_at = models.DateTimeField()
+    reason = models.TextField(blank=True)
+    recovered_at = models.DateTimeField(null=True, help_text="When it took a lead again.")
+    closed_at = models.DateTimeField(null=True, help_text="When what waited for it was settled.")
+    affected = models.PositiveIntegerField(default=0, help_text="Leads that had to wait for it.")
+    delivered = models.PositiveIntegerField(default=0, help_text="Of these, those that arrived.")
+    start_claimed_at = models.DateTimeField(null=True, help_text="When a worker took on its first mail.")
+    start_told_at = models.DateTimeField(null=True)
+    end_claimed_at = models.DateTimeField(null=True)
+    end_told_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["destination"], condition=Q(recovered_at=None), name="outage_one_at_a_time"
+            )
+        ]
+        indexes = [models.Index(fields=["started_at"], condition=Q(closed_at=None), name="outage_open")]
+
+    def __str__(self) -> str:
+        return f"{self.destination} since {self.started_at:%Y-%m-%d %H:%M}"
 
 
 # --- Routes and mappings -------------------------------------------------------------------------------------
@@ -209,6 +321,11 @@ class MappingVersion(models.Model):
     note = models.CharField(max_length=200, blank=True)
     broken = models.TextField(blank=True, help_text="Why the CRM refuses this mapping; empty while it works.")
     broken_field = models.CharField(max_length=200, blank=True)
+    doubt = models.TextField(
+        blank=True,
+        help_text="Why it no longer fits the CRM's fields; empty while it does. Leads go out all the same.",
+    )
+    doubt_field = models.CharField(max_length=200, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     published_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
@@ -234,6 +351,14 @@ class MappingVersion(models.Model):
 
     def __str__(self) -> str:
         return f"v{self.number}"
+
+    @property
+    def owner(self) -> "Route | Destination":
+        """The route or the destination whose rules these are."""
+        if self.route is not None:
+            return self.route
+        assert self.destination is not None  # noqa: S101 - the database has it so
+        return self.destination
 
     def as_rules(self) -> tuple[Rule, ...]:
         """The rules as the pure core takes them, in order."""
@@ -379,8 +504,25 @@ class Delivery(models.Model):
     )
     uncertain = models.BooleanField(default=False, help_text="An earlier try may have written the record.")
     reason = models.TextField(blank=True, help_text="What the last try said.")
+    reason_group = models.CharField(
+        max_length=200, blank=True, help_text="The reason without what differs from lead to lead."
+    )
     field = models.CharField(max_length=200, blank=True, help_text="The CRM field that was refused.")
+    without = models.JSONField(
+        default=list, blank=True, help_text="CRM fields that a person had left out of this one lead."
+    )
+    job = models.ForeignKey(
+        Job,
+        models.SET_NULL,
+        null=True,
+        related_name="deliveries",
+        db_index=False,
+        help_text="The replay that last tried it again.",
+    )
     duplicate_of = models.CharField(max_length=200, blank=True)
+    write_anyway = models.BooleanField(
+        default=False, help_text="A person decided to write it though the CRM has this person already."
+    )
     remote_id = models.CharField(max_length=200, blank=True)
     remote_url = models.TextField(blank=True)
     existed = models.BooleanField(default=False)
@@ -398,6 +540,7 @@ class Delivery(models.Model):
             ("retry_delivery", "Can retry a sending"),
             ("cancel_delivery", "Can cancel a sending"),
             ("send_waiting_delivery", "Can send leads that wait for a route"),
+            ("replay_delivery", "Can replay a range of sendings"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["lead", "route"], name="delivery_once"),
@@ -422,6 +565,7 @@ class Delivery(models.Model):
                 name="delivery_leased",
             ),
             models.Index(fields=["state", "-created_at"], name="delivery_by_state"),
+            models.Index(fields=["job"], condition=Q(job__isnull=False), name="delivery_by_job"),
         ]
 
     def __str__(self) -> str:
@@ -437,9 +581,13 @@ class Delivery(models.Model):
     def wait(self, due_at: datetime, reason: str = "") -> None:
         self._leave(self.State.WAITING, reason)
         self.due_at = due_at
+        self.field = self.duplicate_of = ""
 
-    def deliver(self, now: datetime, remote_id: str, remote_url: str, *, existed: bool) -> None:
+    def deliver(
+        self, now: datetime, remote_id: str, remote_url: str, *, existed: bool, note: str = ""
+    ) -> None:
         self._leave(self.State.DELIVERED, "")
+        self.reason = note  # nothing stands still for it, so it is in no group
         self.remote_id, self.remote_url, self.existed = remote_id[:200], remote_url, existed
         self.settled_at = now
         self.uncertain, self.field, self.duplicate_of = False, "", ""
@@ -451,13 +599,15 @@ class Delivery(models.Model):
     def hold(self, why: str, reason: str = "") -> None:
         self._leave(self.State.HELD, reason)
         self.held_reason = why
+        if why != self.Held.MAPPING_BROKEN:
+            self.field = self.duplicate_of = ""
 
     def cancel(self, now: datetime, reason: str = "") -> None:
         self._leave(self.State.CANCELLED, reason)
         self.settled_at = now
 
     def _leave(self, state: str, reason: str) -> None:
-        self.state, self.reason = state, reason
+        self.state, self.reason, self.reason_group = state, reason, group_of(reason)
         self.held_reason, self.lease_token, self.lease_expires_at, self.settled_at = "", None, None, None
 
 
@@ -492,6 +642,7 @@ class Attempt(models.Model):
         ordering = ["number"]
         verbose_name = "try"
         verbose_name_plural = "tries"
+        permissions = [("view_personal_attempt", "Can see personal data in tries")]
         constraints = [models.UniqueConstraint(fields=["delivery", "number"], name="attempt_number")]
 
     def __str__(self) -> str:

@@ -6,18 +6,22 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Nobody has to act: the record is there. `existed`: our own key was there already, from an earlier try."""
+    """Nobody has to act: the record is there. `existed`: our own key was there already, from an earlier try.
+
+    `note`: what staff should know of it all the same, in sentences, such as a text that was cut.
+    """
 
     remote_id: str
     remote_url: str = ""
     existed: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """A person must act on this lead, or on its mapping where `field` names the CRM's field.
 
-    `duplicate_of` is the id of the other record that the CRM's own duplicate rule found.
+    `duplicate_of` is the id of the other record that the CRM has of this person; "?" where it names none.
     """
 
     reason: str

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Max, Q
 
+from crm_sync import breakage
 from crm_sync.mapping import Rule
 from crm_sync.models import Delivery, Destination, MappingVersion, Route
 
@@ -32,9 +33,33 @@ def publish(version: MappingVersion, now: datetime, user: Any = None, note: str 
     version.save()
     routes = Route.objects.filter(Q(pk=version.route_id) | Q(destination=version.destination_id))
     MappingVersion.objects.filter(route__in=routes).exclude(broken="").update(broken="", broken_field="")
+    owner = version.owner
+    breakage.look_again(owner.destination_id if isinstance(owner, Route) else owner.pk)
     return Delivery.objects.filter(
         route__in=routes, state=Delivery.State.HELD, held_reason=Delivery.Held.MAPPING_BROKEN
     ).update(state=Delivery.State.WAITING, held_reason="", due_at=now)
+
+
+@transaction.atomic
+def restore(version: MappingVersion, now: datetime, user: Any = None) -> tuple[MappingVersion, int]:
+    """Make the rules of an earlier version live again, as a new version. A draft stays, and comes after it.
+
+    Returns the new version, and how many leads go out with it as `publish` does.
+    """
+    owner = version.owner
+    highest = owner.mappings.aggregate(highest=Max("number"))["highest"]
+    draft = owner.mappings.filter(state=MappingVersion.State.DRAFT).first()
+    number = draft.number if draft else highest + 1
+    if draft:
+        draft.number = highest + 1
+        draft.save(update_fields=["number"])
+    restored = MappingVersion(
+        route=version.route, destination=version.destination, number=number, created_by=user
+    )
+    restored.state = MappingVersion.State.PUBLISHED  # never a second draft, which there cannot be
+    restored.save()
+    restored.replace_rules(version.as_rules())
+    return restored, publish(restored, now, user, f"Restored {version}")
 
 
 def publish_rules(owner: Route | Destination, rules: Sequence[Rule], now: datetime, user: Any = None) -> bool:

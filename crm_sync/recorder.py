@@ -4,11 +4,12 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 MASK = "****"
+SHORTEST_PART = 8  # characters; less would be masked in the middle of words
 
 _SECRET_NAME = re.compile(
     r"authorization|cookie|signature|token|key|secret|passw|assertion|^(sig|sas|jwt)$", re.IGNORECASE
@@ -42,7 +43,8 @@ class Exchange:
 
     def as_dict(self) -> dict[str, Any]:
         """The exchange as JSON has it, by the names of its fields."""
-        return asdict(self)
+        # Not dataclasses.asdict, which copies deeply: a tenth of what a lead costs (measured).
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class Recorder:
@@ -53,6 +55,11 @@ class Recorder:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self.exchanges: list[Exchange] = []
         self._secrets = tuple(secrets)
+
+    def mask(self, secret: str) -> None:
+        """Mask this value too, from now on."""
+        if secret not in self._secrets:
+            self._secrets = (*self._secrets, secret)
 
     def record(
         self,
@@ -73,10 +80,10 @@ class Recorder:
                 method=method,
                 url=self._text(url),
                 request_headers=self._headers(headers),
-                request_body=self._body(body),
+                request_body=self.masked(body),
                 status=status,
                 response_headers=self._headers(answer_headers),
-                response_body=self._body(answer),
+                response_body=self.masked(answer),
                 duration_ms=round(duration * 1000),
                 error=self._text(error),
             )
@@ -87,22 +94,24 @@ class Recorder:
         return _storable(mask_literals(named, self._secrets))
 
     def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        return {
-            name.lower(): MASK if _SECRET_NAME.search(name) else self._text(value)
-            for name, value in headers.items()
-        }
+        """The headers by name; of a flood, those that fit into the limit of a body."""
+        kept: dict[str, str] = {}
+        size = 0
+        for name, value in headers.items():
+            masked = MASK if _SECRET_NAME.search(name) else self._text(value)
+            size += len(name) + len(masked)
+            if size > self.BODY_LIMIT:
+                break
+            kept[_storable(name.lower())] = masked
+        return kept
 
-    def _body(self, body: bytes) -> str:
+    def masked(self, body: bytes) -> str:
+        """A body as the record keeps it: text, masked and cut."""
         text = body.decode("utf-8", "replace")
         try:
-            parsed = json.loads(text)
+            masked = mask_literals(_masked_body(text), self._secrets)
         except (ValueError, RecursionError):
             masked = self._text(text)
-        else:
-            clean = _masked_json(parsed)
-            # Where nothing was masked the text stays as it was, to the last blank: it is evidence.
-            unchanged = text if clean == parsed else json.dumps(clean, ensure_ascii=False)
-            masked = mask_literals(unchanged, self._secrets)
         # Cut last, or half a secret would survive at the edge.
         return _storable(masked[: self.BODY_LIMIT])
 
@@ -113,6 +122,14 @@ _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 def _storable(text: str) -> str:
     """The text without what PostgreSQL refuses: a record that cannot be stored would have the lead pushed again."""
     return _UNSTORABLE.sub("\ufffd", text)
+
+
+def _masked_body(text: str) -> str:
+    """JSON without its secrets. Raises ValueError where it is none, RecursionError where it is nested too deep."""
+    parsed = json.loads(text)
+    clean = _masked_json(parsed)
+    # Where nothing was masked the text stays as it was, to the last blank: it is evidence.
+    return text if clean == parsed else json.dumps(clean, ensure_ascii=False)
 
 
 def _masked_json(value: Any) -> Any:
@@ -131,11 +148,25 @@ def _masked_pair(match: re.Match[str]) -> str:
 
 
 def mask_literals(text: str, secrets: Iterable[str]) -> str:
-    """The text with every secret in it replaced, as it is and as URLs, JSON and base64 spell it."""
-    spellings = {spelling for secret in secrets if secret.strip() for spelling in _spellings(secret)}
+    """The text with every secret in it replaced, as it is and as URLs, JSON and base64 spell it.
+
+    Of a secret with named parts, such as a signed URL or a connection string, its key or signature alone too.
+    """
+    whole = [secret for secret in secrets if secret.strip()]
+    parts = [part for secret in whole for part in _parts(secret)]
+    spellings = {spelling for secret in (*whole, *parts) for spelling in _spellings(secret)}
     for spelling in sorted(spellings, key=len, reverse=True):
         text = text.replace(spelling, MASK)
     return text
+
+
+def _parts(secret: str) -> Iterator[str]:
+    """The values in a secret whose names say that they are secret, also without what a URL makes of them."""
+    for found in _NAMED_VALUE.finditer(secret):
+        value = found[0].removeprefix(found["prefix"] or found[0])
+        if len(value) >= SHORTEST_PART and _SECRET_NAME.search(found["plain"]):
+            yield value
+            yield unquote(value)
 
 
 def _spellings(secret: str) -> Iterator[str]:

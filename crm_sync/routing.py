@@ -1,54 +1,100 @@
 """A lead not yet routed becomes its deliveries, once."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import OuterRef, QuerySet, Subquery
 
+from crm_sync import claiming
 from crm_sync.models import Delivery, MappingVersion, Route
+from crm_sync.pushing import Claim
+from leads import aftercare, statements
 from leads.models import Lead, Offer
+from leads.statements import Prepared
 
 BATCH = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """How many leads a round looked at, and the ids of the destinations that got work."""
+    """How many leads a round looked at, the leases that were taken at once, and the ids of the destinations that got
+    more work than that."""
 
     leads: int = 0
+    claims: Sequence[Claim] = ()
     destinations: frozenset[int] = frozenset()
 
 
-def route_waiting(now: datetime, *, batch: int = BATCH) -> Routed:
-    """Route the oldest leads that nobody has looked at, in one transaction.
+def route_waiting(
+    now: datetime,
+    *,
+    batch: int = BATCH,
+    slots: Callable[[int], int] = lambda destination_id: 0,
+    worker: str = "",
+    known: claiming.Rows | None = None,
+) -> Routed:
+    """Tidy, group and route the oldest leads that nobody has looked at, in one transaction.
 
-    Sets `routed_at` even where no route matches, so that each lead is looked at once.
+    Sets `routed_at` even where no route matches, so that each lead is looked at once. `slots` says how many calls the
+    worker can make at once, by destination: so many of the new deliveries are leased in the same transaction.
     """
-    if not Lead.objects.unrouted().exists():  # without taking SQLite's write lock every few seconds
+    # Without SQLite's write lock, which would otherwise be taken every few seconds, and held while this is done.
+    leads = _unrouted(most=batch)
+    if not leads:
         return Routed()
+    ahead = aftercare.tidied_ahead((lead.pk, lead.email, lead.phone, lead.country) for lead in leads)
     with transaction.atomic():
-        unrouted = Lead.objects.unrouted().select_related("offer")
-        # Row locks on PostgreSQL; on SQLite an IMMEDIATE transaction is alone already.
-        leads = list(unrouted.select_for_update(skip_locked=True, of=("self",))[:batch])
-        routes = _live_routes({lead.offer_id for lead in leads})
-        deliveries = [
-            delivery
+        leads = _still_unrouted(leads)
+        aftercare.care(leads, now, ahead)
+        routes = {offer_id: _live_routes(offer_id=offer_id) for offer_id in {lead.offer_id for lead in leads}}
+        born = [
+            new
             for lead in leads
-            for route, mapping in routes[lead.offer_id]
-            if (delivery := first_delivery(lead, route, mapping, now)) is not None
+            for route in routes[lead.offer_id]
+            if (new := _first_delivery(lead, route, now)) is not None
         ]
-        Delivery.objects.bulk_create(deliveries, ignore_conflicts=True)
-        Lead.objects.filter(pk__in=[lead.pk for lead in leads]).update(routed_at=now)
-        archived = [
-            lead.pk for lead in leads if _is_dnc(lead) and lead.offer.dnc_policy == Offer.DncPolicy.ARCHIVE
-        ]
-        if archived:
-            Lead.objects.filter(pk__in=archived).update(
-                status=Lead.Status.CLOSED, closed_reason="Do not contact"
-            )
-    return Routed(len(leads), frozenset(delivery.destination_id for delivery in deliveries))
+        claims = claiming.claim_new(born, at=now, slots=slots, known=known)
+        statements.insert_new(born, ("lead_id", "route_id"))
+        claims = [lease for lease in claims if lease.delivery.pk is not None]
+        claiming.open_attempts(claims, at=now, worker=worker)
+        aftercare.save(leads, now)
+        _archive(leads)
+    return Routed(
+        len(leads),
+        tuple(claims),
+        frozenset(new.destination_id for new in born if new.state == Delivery.State.WAITING),
+    )
+
+
+_unrouted = Prepared(
+    lambda most: Lead.objects.unrouted().select_related("offer")[:most],
+    most=987_654_101,
+)
+_LOCK = "SELECT id FROM leads_lead WHERE id = ANY(%s) AND routed_at IS NULL FOR UPDATE SKIP LOCKED"
+
+
+def _still_unrouted(leads: Sequence[Lead]) -> list[Lead]:
+    """Those of these leads that no other worker has routed since they were read, locked."""
+    keys = [statements.adapted(lead.pk) for lead in leads]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_LOCK, [keys])
+        else:  # an IMMEDIATE transaction is alone already
+            places = ", ".join(["%s"] * len(keys))
+            cursor.execute(f"SELECT id FROM leads_lead WHERE id IN ({places}) AND routed_at IS NULL", keys)  # noqa: S608
+        left = {key for (key,) in cursor.fetchall()}
+    return [lead for lead, key in zip(leads, keys, strict=True) if key in left]
+
+
+def _archive(leads: Iterable[Lead]) -> None:
+    archived = [
+        lead.pk for lead in leads if _is_dnc(lead) and lead.offer.dnc_policy == Offer.DncPolicy.ARCHIVE
+    ]
+    if archived:
+        Lead.objects.filter(pk__in=archived).update(status=Lead.Status.CLOSED, closed_reason="Do not contact")
 
 
 def route_everything(now: datetime) -> frozenset[int]:
@@ -66,24 +112,29 @@ def first_delivery(
 
     `mapping` is the route's live one.
     """
+    broken = (mapping.broken, mapping.broken_field) if mapping else ("", "")
+    return _owed(lead, route, broken, now)
+
+
+def _owed(lead: Lead, route: Route, broken: tuple[str, str], now: datetime) -> Delivery | None:
+    """`broken`: why the route's mapping is, and at which field; empty where it is in good order."""
     if lead.is_test and not lead.offer.send_test_leads:
         return None
     if not lead.offer.enabled or not route.enabled or not route.takes(lead):
         return None
     if route.send_from and lead.received_at < route.send_from:
         return None
-    delivery = Delivery(
-        lead=lead, route=route, destination_id=route.destination_id, due_at=now, created_at=now
-    )
+    new = Delivery(lead=lead, route=route, destination_id=route.destination_id, due_at=now, created_at=now)
     if _is_dnc(lead) and lead.offer.dnc_policy != Offer.DncPolicy.PUSH:
         if lead.offer.dnc_policy == Offer.DncPolicy.ARCHIVE:
             return None
-        delivery.hold(Delivery.Held.DNC, "Do not contact. Microsoft sent this for information.")
+        new.hold(Delivery.Held.DNC, "Do not contact. Microsoft sent this for information.")
     elif route.needs_approval:
-        delivery.hold(Delivery.Held.APPROVAL)
-    elif mapping and mapping.broken:
-        delivery.hold(Delivery.Held.MAPPING_BROKEN, mapping.broken)
-    return delivery
+        new.hold(Delivery.Held.APPROVAL)
+    elif broken[0]:
+        reason, new.field = broken
+        new.hold(Delivery.Held.MAPPING_BROKEN, reason)
+    return new
 
 
 def send_waiting(route: Route, now: datetime) -> int:
@@ -93,9 +144,9 @@ def send_waiting(route: Route, now: datetime) -> int:
         return 0  # nothing is published: they go on waiting
     with transaction.atomic():
         deliveries = [
-            delivery
+            new
             for lead in route.waiting_leads().select_related("offer").iterator(chunk_size=BATCH)
-            if (delivery := first_delivery(lead, route, mapping, now)) is not None
+            if (new := first_delivery(lead, route, mapping, now)) is not None
         ]
         Delivery.objects.bulk_create(deliveries, batch_size=BATCH, ignore_conflicts=True)
     return len(deliveries)
@@ -107,13 +158,31 @@ def from_now_on(route: Route, now: datetime) -> None:
     route.save(update_fields=["send_from"])
 
 
-def _live_routes(offers: Iterable[int]) -> dict[int, list[tuple[Route, MappingVersion]]]:
-    """By offer: the routes that send, each with its live mapping."""
-    routes = defaultdict(list)
-    for route in Route.objects.filter(offer__in=offers, enabled=True):
-        if (mapping := route.live_mapping) is not None:
-            routes[route.offer_id].append((route, mapping))
-    return routes
+def _routes_of(offer_id: Any) -> QuerySet[Route]:
+    """The routes of an offer that send, each with what is known of its live mapping."""
+    live = MappingVersion.objects.published()
+    own = live.filter(route=OuterRef("pk"))
+    return (
+        Route.objects.filter(offer=offer_id, enabled=True)
+        .annotate(
+            mapping_id=Subquery(own.values("pk")[:1]),
+            broken=Subquery(own.values("broken")[:1]),
+            broken_field=Subquery(own.values("broken_field")[:1]),
+            default_mapping_id=Subquery(live.filter(destination=OuterRef("destination")).values("pk")[:1]),
+        )
+        .exclude(mapping_id=None)
+    )
+
+
+_live_routes = Prepared(_routes_of, offer_id=-987_654_102)
+
+
+def _first_delivery(lead: Lead, route: Any, now: datetime) -> Delivery | None:
+    """The delivery that one of the live routes owes a lead, with the mapping versions that a claim needs."""
+    new = _owed(lead, route, (route.broken, route.broken_field), now)
+    if new is not None:
+        new.mapping_id, new.default_mapping_id = route.mapping_id, route.default_mapping_id  # type: ignore[attr-defined]
+    return new
 
 
 def _is_dnc(lead: Lead) -> bool:

@@ -4,12 +4,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 SettingKind = Literal["text", "secret", "url", "choice", "flag"]
-FieldType = Literal["text", "email", "phone", "url", "number", "flag", "choice", "date", "any"]
+FieldType = Literal["text", "email", "phone", "url", "number", "flag", "choice", "date", "reference", "any"]
+LengthUnit = Literal["characters", "utf-16"]
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One line of a destination's form. `choices` are (value, label) pairs; a `secret` is encrypted and masked."""
+    """One line of a destination's form. `choices` are (value, label) pairs.
+
+    What is `secret`, by its kind or because it says so (an address that is a credential), is encrypted and masked.
+    `lines`: it may have several, as a private key has.
+    """
 
     name: str
     label: str
@@ -18,14 +23,39 @@ class Setting:
     required: bool = True
     default: str = ""
     choices: tuple[tuple[str, str], ...] = ()
+    secret: bool = False
+    lines: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind == "secret":
+            object.__setattr__(self, "secret", True)
+
+
+# A setting of every kind of CRM that knows persons.
+DUPLICATES = Setting(
+    "duplicates",
+    "When the CRM already has this person",
+    kind="choice",
+    help="A repeated push of the same lead is no duplicate: it is always recognised.",
+    required=False,
+    default="ask",
+    choices=(
+        ("ask", "Ask: hold the lead until somebody decides"),
+        ("create", "Write the lead all the same"),
+        ("skip", "Skip: keep what the CRM has, and write nothing"),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TargetField:
-    """One field of the CRM's record. `max_length` in characters, 0: no limit known.
+    """One field of the CRM's record. `max_length` in the unit of its Spec, 0: no limit known.
+
+    A `reference` points to another record of the CRM and is given by that record's name, or by its id.
 
     `suggested` is the rule of the suggested mapping as in a configuration file, without `target`
-    (`{"kind": "field", "source": "email"}`); None: the field is not part of it.
+    (`{"kind": "field", "source": "email"}`); None: the field is not part of it. `always`: that rule also holds where a
+    mapping says nothing of the field, as of a key.
     """
 
     name: str
@@ -35,6 +65,7 @@ class TargetField:
     max_length: int = 0
     choices: tuple[tuple[str, str], ...] = ()
     suggested: dict[str, object] | None = None
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +74,9 @@ class Spec:
 
     `idempotent_by` says in one sentence how a repeated push finds the first record; empty: it cannot, and an
     uncertain try is held for a person. `batch_size` > 1: `push_many` sends that many in one call.
+    `one_per_email`: leads with one e-mail address are never pushed at the same time, because the CRM documents that
+    it would make two records. `max_in_flight`, `max_per_second`, `max_per_day`: what a new connection starts with.
+    `length_unit`: what the CRM counts of a text. `describes`: the CRM tells its fields.
     `any_field`: the target takes fields that `fields` does not list. `every_value`: the suggested mapping sends
     every lead value there is, under its own name.
     """
@@ -53,6 +87,12 @@ class Spec:
     fields: tuple[TargetField, ...]
     idempotent_by: str = ""
     batch_size: int = 1
+    one_per_email: bool = False
+    max_in_flight: int = 10
+    max_per_second: int | None = None
+    max_per_day: int | None = None
+    length_unit: LengthUnit = "characters"
+    describes: bool = False
     any_field: bool = False
     every_value: bool = False
 
@@ -61,6 +101,11 @@ class Spec:
         return next((setting for setting in self.settings if setting.name == name), None)
 
     @property
+    def asked(self) -> tuple[Setting, ...]:
+        """The settings that somebody must have at hand: those that nothing is assumed for."""
+        return tuple(setting for setting in self.settings if not setting.default)
+
+    @property
     def secret_names(self) -> frozenset[str]:
         """Names of the settings that are kept encrypted and shown masked."""
-        return frozenset(setting.name for setting in self.settings if setting.kind == "secret")
+        return frozenset(setting.name for setting in self.settings if setting.secret)

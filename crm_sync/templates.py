@@ -89,6 +89,10 @@ def _truncate(text: str, values: Mapping[str, object], length: str = "50", endin
     return text if len(text) <= limit else (text[: max(limit - len(ending), 0)] + ending)[:limit]
 
 
+def _last_word(text: str, values: Mapping[str, object]) -> str:
+    return next(iter(text.rsplit(maxsplit=1)[-1:]), "")
+
+
 def _date(text: str, values: Mapping[str, object], form: str) -> str:
     if not _DATE_FORMAT.fullmatch(form):
         raise TemplateError("date knows %Y %y %m %d %H %I %M %S %p %j %a %A %b %B and %%, like %d.%m.%Y.")
@@ -119,6 +123,10 @@ _FILTERS = {
     "truncate": _Filter(_truncate, "At most that many characters: {{ description | truncate: 80 }}"),
     "date": _Filter(_date, 'A date, written your way: {{ received_at | date: "%d.%m.%Y" }}'),
     "first_word": _Filter(TRANSFORMS["first_word"].apply, "The first word: {{ full_name | first_word }}"),
+    "last_word": _Filter(
+        _last_word,
+        'The last word; of an e-mail address, the domain: {{ email | replace: "@", " " | last_word }}',
+    ),
     "digits": _Filter(TRANSFORMS["digits"].apply, "Digits only: {{ phone | digits }}"),
     "e164": _Filter(TRANSFORMS["e164"].apply, "A phone number as +14255550100: {{ phone | e164 }}"),
     "country_name": _Filter(
@@ -134,6 +142,13 @@ def check(source: str) -> None:
     Raises TemplateError, with the place in the source where there is one.
     """
     _compile(source)
+
+
+def names(source: str) -> frozenset[str]:
+    """The lead values that a template reads. Raises TemplateError for one that `check` refuses."""
+    template = _compile(source)
+    expressions = _expressions(template.nodes, _Context(template))
+    return frozenset(_name(part) for part in expressions if isinstance(part, Path))
 
 
 def render(source: str, values: Mapping[str, object]) -> str:
@@ -284,9 +299,13 @@ def _check_name(path: Path, source: str) -> None:
     if any(isinstance(segment, Path) for segment in path.path):
         message = 'Put the key in quotes: campaign["utm_source"].'
         raise _error(message, source, path.token)
-    name = ".".join(str(segment) for segment in path.path)
+    name = _name(path)
     if not is_lead_value(name):
         raise _error(unknown_lead_value(name), source, path.token)
+
+
+def _name(path: Path) -> str:
+    return ".".join(str(segment) for segment in path.path)
 
 
 def _check_filter(used: Filter, source: str) -> None:

@@ -5,3 +5,13 @@ class LeadsConfig(AppConfig):
     name = "leads"
     verbose_name = "Leads"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from leads import alerts
+        from leads.ports import ports
+
+        ports.notices.append(alerts.notices)
+        # The admin asks every app for its pages when it starts; these add to Home and to one another.
+        from leads.admin import plug_in
+
+        plug_in(ports)

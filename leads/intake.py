@@ -2,12 +2,13 @@
 
 import hashlib
 import logging
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -44,9 +45,37 @@ class Accepted:
     repeated: bool
 
 
-def find_endpoint(key: str, now: datetime | None = None) -> Endpoint | None:
-    """The open endpoint of that key with its offer; None for an unknown, revoked or expired key alike."""
-    return store.endpoint_by_digest(key_digest(key), now or timezone.now())
+def find_endpoint(key: str) -> Endpoint | None:
+    """The endpoint of that key with its offer, open or closed; None for an unknown key.
+
+    One that was open when it was last looked up is given from memory: `accept` notices if that has changed. Nobody is
+    refused from memory: of one that would have ended by now the database is asked.
+    """
+    digest = key_digest(key)
+    if (known := _known.get(digest)) is not None and known.is_open(timezone.now()):
+        return known
+    endpoint = store.endpoint_by_digest(digest)
+    if endpoint is not None and endpoint.revoked_at is None:
+        _known[digest] = endpoint
+    return endpoint
+
+
+def remembered_endpoint(key: str) -> Endpoint | None:
+    """The endpoint of that key if this process remembers it; asks no database."""
+    return _known.get(key_digest(key))
+
+
+def forget_endpoint(key: str) -> None:
+    """Have the endpoint of that key looked up again the next time."""
+    _known.pop(key_digest(key), None)
+
+
+# As many as there are endpoints. Nothing is lost if two threads look one up at once.
+_known: dict[str, Endpoint] = {}
+
+
+class EndpointChangedError(Exception):
+    """The endpoint was closed, or its offer's schema edited, since it was looked up. Nothing is stored."""
 
 
 def accept(
@@ -56,11 +85,13 @@ def accept(
     endpoint: Endpoint | None = None,
     origin: str = Submission.Origin.ENDPOINT,
     now: datetime | None = None,
+    submission_id: uuid.UUID | None = None,
+    only_if_unchanged: bool = False,
 ) -> Accepted:
     """Store a request durably, then ring the bell.
 
-    The same body at the same endpoint within ten minutes is counted on the row of the first. Raises only
-    django.db.Error: with it nothing is stored, and the sender must be told so.
+    The same body at the same endpoint within ten minutes is counted on the row of the first. Raises django.db.Error,
+    and with `only_if_unchanged` EndpointChangedError; with either nothing is stored, and the sender must be told so.
     """
     now = now or timezone.now()
     digest = hashlib.sha256(received.body).hexdigest()
@@ -71,42 +102,36 @@ def accept(
         schema=offer.schema,
     )
     submission = _submission(offer, endpoint, received, digest, verdict, origin, now)
-    lead = _lead(submission, verdict) if isinstance(verdict, payload.Fields) else None
-    insertion = store.insertion(submission, lead)
-    with transaction.atomic():
-        if endpoint is not None:
-            _take_turns(endpoint, digest)
-            if repeat := _count_repeat(endpoint, digest, now):
+    submission.id = submission_id or submission.id
+    lead = lead_of(submission, verdict) if isinstance(verdict, payload.Fields) else None
+    if endpoint is None:
+        store.write(submission, lead)
+    else:
+        since = now - REPEAT_WINDOW
+        written = store.write_once(submission, lead, since=since, only_if_unchanged=only_if_unchanged)
+        if written is store.Written.CHANGED:
+            raise EndpointChangedError
+        if written is store.Written.REPEATED:
+            if repeat := _count_repeat(endpoint, digest, since, now):
                 return repeat
-        store.run(insertion)
+            store.write(submission, lead)  # the copy was erased in the meantime
     if lead is not None:
         ring()
     return Accepted(submission, lead and lead.pk, bool(lead and lead.is_test), repeated=False)
 
 
-def _take_turns(endpoint: Endpoint, digest: str) -> None:
-    """Let copies of one body at one endpoint pass one after the other, also on different processes.
-
-    A sliding window is no unique constraint. SQLite's IMMEDIATE transactions take turns by themselves.
-    """
-    if connection.vendor == "postgresql":
-        lock = int.from_bytes(
-            hashlib.sha256(f"{endpoint.pk}:{digest}".encode()).digest()[:8], "big", signed=True
+def _count_repeat(endpoint: Endpoint, digest: str, since: datetime, now: datetime) -> Accepted | None:
+    """Count this body on the row of its first copy; None if that is gone."""
+    with transaction.atomic():
+        store.lock_copies(endpoint.pk, digest)
+        copies = Submission.objects.filter(endpoint=endpoint, body_digest=digest, received_at__gt=since)
+        first = copies.defer("body", "headers").order_by("-received_at").first()
+        if first is None:
+            return None
+        Submission.objects.filter(pk=first.pk).update(
+            times_received=F("times_received") + 1, last_received_at=now
         )
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock])
-
-
-def _count_repeat(endpoint: Endpoint, digest: str, now: datetime) -> Accepted | None:
-    """Count this body on the row of its first copy, if that came less than ten minutes ago."""
-    if not store.has_copy(endpoint, digest, now - REPEAT_WINDOW):
-        return None
-    copies = Submission.objects.filter(endpoint=endpoint, body_digest=digest)
-    first = copies.defer("body", "headers").latest("received_at")
-    Submission.objects.filter(pk=first.pk).update(
-        times_received=F("times_received") + 1, last_received_at=now
-    )
-    lead = first.leads.values_list("pk", "is_test").first()
+        lead = first.leads.values_list("pk", "is_test").first()
     return Accepted(first, lead and lead[0], bool(lead and lead[1]), repeated=True)
 
 
@@ -137,7 +162,8 @@ def _submission(
     return submission
 
 
-def _lead(submission: Submission, fields: payload.Fields) -> Lead:
+def lead_of(submission: Submission, fields: payload.Fields) -> Lead:
+    """What a submission says, as a lead that is not stored yet."""
     return Lead(
         submission=submission,
         offer_id=submission.offer_id,

@@ -1,7 +1,7 @@
 """Pure: what `LeadSource`, the action code and Microsoft's test mark say about a lead."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -137,6 +137,12 @@ def marked_ticks(text: str) -> int | None:
     """The <n> of a field that begins with MSFT_TEST_<n>: .NET ticks; None without one."""
     mark = _TEST_MARK.match(text)
     return int(mark[1]) if mark and mark[1] else None
+
+
+def sent_at(texts: Iterable[str]) -> datetime | None:
+    """When Microsoft wrote a test lead with these fields: what the first MSFT_TEST_<n> among them says, if any."""
+    ticks = next((ticks for text in texts if (ticks := marked_ticks(text)) is not None), None)
+    return None if ticks is None else ticks_to_datetime(ticks)
 
 
 def ticks_to_datetime(ticks: int) -> datetime | None:

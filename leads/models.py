@@ -5,14 +5,14 @@ import os
 import secrets
 import time
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db import models
-from django.db.models import Q
+from django.db import models, transaction
+from django.db.models import F, Q
 from django.utils import timezone
 
 from leads import lead_source
@@ -98,6 +98,14 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
         """Endpoints that take leads: neither revoked nor expired."""
         return self.filter(revoked_at=None).filter(Q(expires_at=None) | Q(expires_at__gt=now))
 
+    def current_first(self) -> "EndpointQuerySet":
+        """The URL to paste into Partner Center before those that it replaced."""
+        return self.order_by(F("expires_at").desc(nulls_first=True), "-created_at", "-id")
+
+
+class AlreadyRotatedError(Exception):
+    """Somebody else gave the offer another current URL in the meantime."""
+
 
 class Endpoint(models.Model):
     """An unguessable URL of an offer; one or, while it is being rotated, several."""
@@ -108,13 +116,19 @@ class Endpoint(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    # Every POST that it took, leads or not: written a few seconds later, by tally.
+    hits = models.PositiveBigIntegerField(default=0, editable=False)
+    last_hit_at = models.DateTimeField(null=True, editable=False)
 
     objects = EndpointQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at", "-id"]
         verbose_name = "endpoint URL"
-        permissions = [("reveal_endpoint", "Can see the endpoint URL of an offer")]
+        permissions = [
+            ("reveal_endpoint", "Can see the endpoint URL of an offer"),
+            ("rotate_endpoint", "Can rotate the endpoint URL of an offer, and revoke an old one"),
+        ]
 
     def __str__(self) -> str:
         return f"Endpoint {self.pk} of {self.offer}"  # never the key: this text reaches logs and pages
@@ -125,6 +139,32 @@ class Endpoint(models.Model):
         key = key or secrets.token_urlsafe(32)
         return cls.objects.create(offer=offer, key=key, key_digest=key_digest(key))
 
+    @classmethod
+    def rotate(cls, offer: Offer, keep: timedelta, now: datetime, *, replacing: int | None) -> "Endpoint":
+        """Give an offer a new URL; its open ones take leads for `keep` longer, those that end sooner until then.
+
+        `replacing` is the current URL's id as whoever decided this saw it, None where there was none. Raises
+        AlreadyRotatedError if it is another by now: of two who press at once, one makes a new URL.
+        """
+        with transaction.atomic():
+            # No key: leads that come in meanwhile refer to the offer, and need not wait.
+            Offer.objects.select_for_update(no_key=True).get(pk=offer.pk)
+            usable = cls.objects.open(now).filter(offer=offer)
+            # In the order of tally, which updates these rows too: no deadlock.
+            list(usable.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+            if usable.current_first().values_list("pk", flat=True).first() != replacing:
+                raise AlreadyRotatedError
+            usable.filter(Q(expires_at=None) | Q(expires_at__gt=now + keep)).update(expires_at=now + keep)
+            return cls.make(offer)
+
+    def revoke(self, now: datetime) -> bool:
+        """Close this URL for good. Returns whether that was this call's doing; the row tells what became of it."""
+        return bool(Endpoint.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=now))
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether it takes leads: neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
     @property
     def path(self) -> str:
         return f"/in/{self.key}"
@@ -133,6 +173,42 @@ class Endpoint(models.Model):
     def url(self) -> str:
         """The whole URL to paste into Partner Center."""
         return f"{settings.PUBLIC_URL}{self.path}"
+
+
+class RefusalQuerySet(models.QuerySet["Refusal"]):
+    def since(self, moment: datetime) -> "RefusalQuerySet":
+        """From the minute of that moment on."""
+        return self.filter(minute__gte=moment.replace(second=0, microsecond=0))
+
+
+class Refusal(models.Model):
+    """How many requests of one minute were refused for one reason. Nothing else of them is kept.
+
+    Several rows may say the same, one a process: their `times` add up.
+    """
+
+    class Reason(models.TextChoices):
+        UNKNOWN_KEY = "unknown_key", "No endpoint has that key"
+        CLOSED_KEY = "closed_key", "The URL is revoked or has expired"
+        STRANGER_TOO_FAST = "stranger_fast", "Unknown keys from one address, too many"
+        TOO_FAST = "too_fast", "Faster than INTAKE_RATE"
+        TOO_LARGE = "too_large", "Body over MAX_BODY_BYTES"
+        NOT_POST = "not_post", "Another method than POST"
+        BAD_LENGTH = "bad_length", "Body without a length, or never finished"
+        UNAVAILABLE = "unavailable", "Database unavailable"
+
+    minute = models.DateTimeField(db_index=True)
+    reason = models.CharField(max_length=16, choices=Reason.choices)
+    endpoint = models.ForeignKey(Endpoint, models.CASCADE, null=True, related_name="refusals")
+    times = models.PositiveIntegerField()
+
+    objects = RefusalQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-minute", "reason"]
+
+    def __str__(self) -> str:
+        return f"{self.times} x {self.get_reason_display()}"
 
 
 class Submission(models.Model):
@@ -177,9 +253,20 @@ class Submission(models.Model):
     reason = models.CharField(max_length=12, blank=True, choices=list(REASONS.items()))
     problems = models.JSONField(default=list, help_text="Each with pointer, line, column and message.")
 
+    # A person's, once it was in quarantine.
+    repaired = models.TextField(blank=True, help_text="The text that was released in place of the body.")
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", db_index=False
+    )
+
     class Meta:
         ordering = ["-received_at", "-id"]
         verbose_name = "received request"
+        permissions = [
+            ("release_submission", "Can re-read and release what is in quarantine"),
+            ("discard_submission", "Can discard what is in quarantine"),
+        ]
         indexes = [
             # Finds a repeat; time last, so that only the newest copies are read. Each index here is paid for by every
             # lead that comes in, so foreign keys have none of their own where one of these begins with them.
@@ -200,16 +287,60 @@ class Submission(models.Model):
 
 
 class Customer(models.Model):
-    """The person or company behind several leads: found by e-mail, else by company and phone."""
+    """The person or company behind several leads: found by e-mail, else by company and phone.
 
-    name = models.CharField(max_length=200, blank=True)
-    email = models.CharField(max_length=254, blank=True, db_index=True)
-    company = models.CharField(max_length=200, blank=True)
-    phone = models.CharField(max_length=50, blank=True)
+    Name, e-mail, company and phone are those of its latest lead that has them; `CustomerKey` is what it is found by.
+    """
+
+    name = models.TextField(blank=True)
+    email = models.TextField("e-mail", blank=True)
+    company = models.TextField(blank=True)
+    phone = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("split_customer", "Can split a customer whose leads do not belong together")]
 
     def __str__(self) -> str:
         return self.name or self.email or self.company or f"Customer {self.pk}"
+
+
+class CustomerKey(models.Model):
+    """Something that a customer is recognised by. It leads to one customer only."""
+
+    class Kind(models.TextChoices):
+        EMAIL = "email", "Same e-mail"
+        COMPANY_PHONE = "company_phone", "Same company and phone"
+
+    customer = models.ForeignKey(Customer, models.CASCADE, related_name="keys")
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    value = models.CharField(max_length=400)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "value"], name="customer_key_once")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of customer {self.customer_id}"  # never the value: it is personal data
+
+
+class UnknownKey(models.Model):
+    """A field that Microsoft sent for an offer and this software does not know, and what staff said to it."""
+
+    offer = models.ForeignKey(Offer, models.CASCADE, related_name="unknown_keys")
+    name = models.CharField(max_length=200)  # as in Lead.extra: "Notes", "UserDetails.Fax"
+    leads = models.PositiveIntegerField(default=0)
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    ignored_at = models.DateTimeField(null=True)
+    ignored_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["-first_seen_at", "name"]
+        constraints = [models.UniqueConstraint(fields=["offer", "name"], name="unknown_key_once")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class LeadQuerySet(models.QuerySet["Lead"]):
@@ -230,6 +361,13 @@ class Lead(models.Model):
         WORKING = "working", "Working"
         QUALIFIED = "qualified", "Qualified"
         CLOSED = "closed", "Closed"
+
+    class GroupedBy(models.TextChoices):
+        """Why a lead is its customer's; empty for the first lead of a customer."""
+
+        EMAIL = "email", "Same e-mail"
+        COMPANY_PHONE = "company_phone", "Same company and phone"
+        SPLIT = "split", "Split off by a colleague"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     submission = models.ForeignKey(Submission, models.CASCADE, related_name="leads")
@@ -256,11 +394,15 @@ class Lead(models.Model):
     is_test = models.BooleanField("Microsoft's test", default=False)
     is_sample = models.BooleanField("sample", default=False)
 
-    # The worker's.
+    # The worker's. What was tidied stands beside what was sent, "" where it could not be.
     routed_at = models.DateTimeField(null=True, editable=False)
+    tidy_email = models.CharField(max_length=254, blank=True, editable=False)
+    tidy_phone = models.CharField(max_length=20, blank=True, editable=False)  # E.164
+    tidy_country = models.CharField(max_length=2, blank=True, editable=False)  # ISO 3166-1
     customer = models.ForeignKey(
         Customer, models.SET_NULL, null=True, blank=True, related_name="leads", db_index=False
     )
+    grouped_by = models.CharField(max_length=16, choices=GroupedBy.choices, blank=True, editable=False)
 
     # Staff's.
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.NEW)
@@ -376,17 +518,26 @@ class Job(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(null=True)
+    cursor = models.JSONField(null=True, help_text="Where it goes on if its worker is killed.")
     cancel_requested_at = models.DateTimeField(null=True)
     result = models.JSONField(null=True)
     error = models.TextField(blank=True)
     lease_token = models.UUIDField(null=True)
     lease_expires_at = models.DateTimeField(null=True)
+    taken_up = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How many workers have been at the place where it stands."
+    )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-created_at", "-id"]
+        indexes = [
+            # What is still to do, however many were ever done.
+            models.Index(fields=["id"], condition=models.Q(state__in=["waiting", "leased"]), name="job_open")
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"

@@ -7,7 +7,7 @@ one canonical form, and only that form is held to the offer's schema.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
@@ -336,7 +336,9 @@ def _fields(parts: _Parts) -> Fields:
     parsed = sources.parse(lead_source)
     description = _text(parts.lead.get("Description"))
     said = _CAMPAIGNS.sub("", description).strip()
-    marked = [text for text in (*person.values(), lead_source, said) if sources.has_test_mark(text)]
+    action, offer_title = _text(parts.lead.get("ActionCode")), _text(parts.lead.get("OfferTitle"))
+    texts = (*person.values(), lead_source, parsed.action, parsed.offer_name, said, action, offer_title)
+    marked = [text for text in texts if sources.has_test_mark(text)]
     return Fields(
         first_name=person["FirstName"],
         last_name=person["LastName"],
@@ -347,16 +349,16 @@ def _fields(parts: _Parts) -> Fields:
         country=person["Country"],
         lead_source=lead_source,
         source=parsed.source,
-        action=sources.canonical_action(_text(parts.lead.get("ActionCode"))) or parsed.action,
+        action=sources.canonical_action(action) or parsed.action,
         action_in_source=parsed.action,
-        offer_title=_text(parts.lead.get("OfferTitle")) or parsed.offer_name,
+        offer_title=offer_title or parsed.offer_name,
         publisher_id=parsed.publisher_id,
         offer_id=parsed.offer_id,
         description=description if said else "",
         campaign=_campaign(said),
         extra=_extra(parts),
         is_test=bool(marked),
-        test_sent_at=_sent_at(marked),
+        test_sent_at=sources.sent_at(marked),
     )
 
 
@@ -391,11 +393,6 @@ def _campaign(said: str) -> dict[str, str]:
 def _extra(parts: _Parts) -> dict[str, object]:
     inside = {f"UserDetails.{key}": _json(value) for key, value in parts.person_extra.items()}
     return {key: _json(value) for key, value in parts.extra.items()} | inside
-
-
-def _sent_at(marked: Iterable[str]) -> datetime | None:
-    ticks = next((ticks for text in marked if (ticks := sources.marked_ticks(text)) is not None), None)
-    return None if ticks is None else sources.ticks_to_datetime(ticks)
 
 
 # Fields to the canonical body

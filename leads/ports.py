@@ -1,7 +1,8 @@
-"""What others may plug into leads, which knows none of them: the bell, and parts of the admin's pages."""
+"""What others may plug into leads, which knows none of them: the bell, parts of the admin's pages, kinds of jobs."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -9,7 +10,7 @@ from typing import Any, Protocol
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from leads.models import Lead, Offer
+from leads.models import Job, Lead, Offer
 
 logger = logging.getLogger(__name__)
 
@@ -20,14 +21,25 @@ class LeadColumn(Protocol):
     short_description: str
     prefetch: Sequence[str]
 
-    def __call__(self, lead: Lead) -> str | SafeString: ...
+    def __call__(self, request: HttpRequest, lead: Lead) -> str | SafeString: ...
+
+
+class OfferColumn(Protocol):
+    """A column of the list of offers, for users who have the permission that it names."""
+
+    short_description: str
+    prefetch: Sequence[str]
+    permission: str
+
+    def __call__(self, offer: Offer) -> str | SafeString: ...
 
 
 @dataclass(frozen=True)
 class Notice:
     """Something that needs attention: what is wrong, since when, and the one link that leads to mending it.
 
-    `level` is "error" or "warning"; one that is `everywhere` stands on every page, the others on Home.
+    `level` is "error", "warning" or, for good news, "well"; one that is `everywhere` stands on every page, the others
+    on Home.
     """
 
     level: str
@@ -46,6 +58,78 @@ class TimelineEntry:
     url: str = ""
 
 
+# --- Long pieces of work -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a job stands after a slice of it.
+
+    `cursor`: plain JSON, from which any worker goes on. `result`: plain JSON, for the job's page; None leaves it.
+    """
+
+    cursor: Any
+    done: int
+    total: int | None = None
+    finished: bool = False
+    result: Any = None
+
+
+class JobFailed(Exception):  # noqa: N818 - named for what happened
+    """Ends a job; the message is what its page says, a plain sentence with the next step."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number on a job's page, what it counts and, where there is one, the list of what it counts."""
+
+    label: str
+    number: int
+    url: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """What a job's page says of its result. `links`: labels and addresses of what to do next.
+
+    `moving`: the numbers still change, so the page is loaded again. `undo`: the label of the button that takes back
+    what has not happened yet; "" where there is nothing to take back.
+    """
+
+    sentence: str = ""
+    figures: Sequence[Figure] = ()
+    notes: Sequence[str] = ()
+    links: Sequence[tuple[str, str]] = ()
+    moving: bool = False
+    undo: str = ""
+
+
+def _nothing(job: Job) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """A kind of long work that a person starts.
+
+    `permission`: who may start and cancel it; `reads`: who may download its rows, which may be personal data. A slice
+    is bounded: seconds, not minutes. `prepare` looks and reckons, outside any transaction; `step` gets what it found
+    and writes, in the transaction that moves the cursor, so that a slice happens once or not at all. `undo`, once
+    somebody cancelled, takes back slice by slice what can be. `report` and `rows` are for the user of the
+    request; `rows`: the headings, then a row each.
+    """
+
+    label: str
+    permission: str
+    reads: str
+    step: Callable[[Job, Any, datetime], Step]
+    prepare: Callable[[Job], Any] = _nothing
+    undo: Callable[[Job, datetime], Step] | None = None
+    report: Callable[[HttpRequest, Job], JobReport] = lambda request, job: JobReport()
+    rows: Callable[[HttpRequest, Job], Iterable[Sequence[object]]] | None = None
+
+
 @dataclass
 class Ports:
     """The plugs, filled by other apps when they start."""
@@ -56,9 +140,20 @@ class Ports:
     lead_filters: list[type[Any]] = field(default_factory=list)
     # As the admin takes actions; `permissions` on one names who sees it: ("app.codename", ...).
     lead_actions: list[Callable[..., Any]] = field(default_factory=list)
-    timeline: list[Callable[[Lead], Iterable[TimelineEntry]]] = field(default_factory=list)
+    timeline: list[Callable[[HttpRequest, Lead], Iterable[TimelineEntry]]] = field(default_factory=list)
+    offer_columns: list[OfferColumn] = field(default_factory=list)
     offer_panels: list[Callable[[HttpRequest, Offer], SafeString]] = field(default_factory=list)
+    # Where a field that Microsoft sent and nobody knows can be mapped: label and address of each place, for a user.
+    map_links: list[Callable[[HttpRequest, Offer, str], Iterable[tuple[str, str]]]] = field(
+        default_factory=list
+    )
+    # By offer id: the lead values ("extra.Notes") that the mappings of these offers name already.
+    mapped_values: list[Callable[[Sequence[Offer]], Mapping[int, AbstractSet[str]]]] = field(
+        default_factory=list
+    )
     notices: list[Callable[[HttpRequest], Iterable[Notice]]] = field(default_factory=list)
+    # By the name that Job.kind holds.
+    job_kinds: dict[str, JobKind] = field(default_factory=dict)
 
 
 ports = Ports()

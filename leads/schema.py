@@ -21,6 +21,12 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import specification_with
 
+from leads.bounded import UNSUPPORTED, SlowPatternError, TooLongError, bounded, compiled, found, within
+
+LARGEST_SCHEMA = 64 * 1024  # characters of JSON
+LONGEST_PATTERN = 2_000  # characters
+BUDGET = 0.2  # seconds of processor time that one body may take
+_CHECK_BUDGET = 2.0  # the same for a schema that somebody saves
 _MOST_PROBLEMS = 20
 _LONGEST_MESSAGE = 300  # characters: a validator quotes what it refuses, and that may be the whole body
 
@@ -78,14 +84,15 @@ DEFAULT_SCHEMA: dict[str, Any] = {
 
 _DRAFT_4 = "http://json-schema.org/draft-04/schema"
 _DRAFTS: Mapping[str, Any] = {
-    _DRAFT_4: Draft4Validator,
-    "http://json-schema.org/draft-06/schema": Draft6Validator,
-    "http://json-schema.org/draft-07/schema": Draft7Validator,
-    "https://json-schema.org/draft/2019-09/schema": Draft201909Validator,
-    "https://json-schema.org/draft/2020-12/schema": Draft202012Validator,
+    _DRAFT_4: bounded(Draft4Validator),
+    "http://json-schema.org/draft-06/schema": bounded(Draft6Validator),
+    "http://json-schema.org/draft-07/schema": bounded(Draft7Validator),
+    "https://json-schema.org/draft/2019-09/schema": bounded(Draft201909Validator),
+    "https://json-schema.org/draft/2020-12/schema": bounded(Draft202012Validator),
 }
 _SPELLING = {address.partition("://")[2]: address for address in _DRAFTS}
 
+_UNSTORABLE = re.compile(r"(?<!\\)(?:\\\\)*\\u0000|[\ud800-\udfff]")
 _REFERENCES = frozenset(("$ref", "$dynamicRef", "$recursiveRef"))
 
 # In the words of the people who read them.
@@ -109,6 +116,15 @@ _VALUE_WORDS = {
 }
 
 
+# Only the "regex" format: which others are checked depends on what else happens to be installed.
+_FORMATS = FormatChecker(formats=())
+
+
+@_FORMATS.checks("regex", raises=ValueError)
+def _is_pattern(value: object) -> bool:
+    return not isinstance(value, str) or bool(compiled(value))
+
+
 def check_schema(schema: object) -> None:
     """Raise SchemaError unless leads can be held to this schema.
 
@@ -119,24 +135,49 @@ def check_schema(schema: object) -> None:
         raise SchemaError("A schema is a JSON object in braces.")
     draft = _DRAFTS[_address(schema)]
     try:
-        # Only the "regex" format: which others are checked depends on what else happens to be installed.
-        draft.check_schema(schema, format_checker=FormatChecker(formats=["regex"]))
-        for pointer, keyword, value in _keywords(schema):
-            _check_keyword(schema, pointer, keyword, value)
-        # Any lead would follow a circle of references for ever, so an empty one finds it.
-        list(draft(schema, registry=Registry()).iter_errors({}))
-    except jsonschema.SchemaError as error:
-        where = _pointer(error.absolute_path) or "the top"
-        raise SchemaError(_short(f"At {where}: {error.message}.")) from error
+        _check_text(schema)
+        with within(_CHECK_BUDGET):
+            _check_against_its_draft(schema, draft)
+            for pointer, keyword, value in _keywords(schema):
+                _check_keyword(schema, pointer, keyword, value)
+            # Any lead would follow a circle of references for ever, so an empty one finds it.
+            list(draft(schema, registry=Registry()).iter_errors({}))
     except RecursionError as error:
         raise SchemaError("The schema is nested too deeply, or refers to itself in a circle.") from error
+    except TooLongError as error:
+        raise SchemaError("The schema takes too long to check: simplify it.") from error
+
+
+def _check_text(schema: dict[str, Any]) -> None:
+    try:
+        text = json.dumps(schema, allow_nan=False, ensure_ascii=False)
+    except ValueError as error:
+        raise SchemaError("A number in the schema is no JSON number, or far too large.") from error
+    if len(text) > LARGEST_SCHEMA:
+        raise SchemaError(
+            f"A schema may have {LARGEST_SCHEMA:,} characters at the most; this one has {len(text):,}."
+        )
+    if _UNSTORABLE.search(text):
+        raise SchemaError("The schema holds a NUL or half a surrogate pair, which cannot be stored.")
+
+
+def _check_against_its_draft(schema: dict[str, Any], draft: Any) -> None:
+    rules = draft(draft.META_SCHEMA, registry=Registry(), format_checker=_FORMATS)
+    error = next(rules.iter_errors(schema), None)
+    if error is not None:
+        where = _pointer(error.absolute_path) or "the top"
+        # With a pattern, the cause says what is wrong with it.
+        reason = f"{error.message}: {error.cause}" if error.cause else error.message
+        raise SchemaError(_short(f"At {where}: {reason}."))
 
 
 def problems(document: object, schema: dict[str, Any] | None) -> list[Problem]:
     """What is wrong with a canonical body under a schema (None: the default), sorted, 20 at the most.
 
-    Never raises: a schema that breaks while it is applied is itself the problem.
+    Never raises, and takes a few tenths of a second at the most: a schema that breaks while it is applied, or
+    takes too long, is itself the problem.
     """
+    wrong: list[Problem] = []
     try:
         if schema is None or schema is DEFAULT_SCHEMA:
             if _fits_default(document):
@@ -145,13 +186,17 @@ def problems(document: object, schema: dict[str, Any] | None) -> list[Problem]:
         else:
             validator = _validator(json.dumps(schema, sort_keys=True))
         # The first few only, before sorting: a list of 50,000 wrong items is 50,000 problems.
-        found = [_problem(error) for error in islice(validator.iter_errors(document), _MOST_PROBLEMS)]
+        with within(BUDGET):
+            for error in islice(validator.iter_errors(document), _MOST_PROBLEMS):
+                wrong.append(_problem(error))  # noqa: PERF401  keeps what was found before time was up
+    except TooLongError as error:
+        wrong.append(Problem(_short(_pointer(error.path)), _short(str(error))))
     except Exception as error:
         # Loops of references and unheard-of arithmetic come to light only here. Whatever it is, the
         # lead belongs in quarantine with the reason, not in a traceback.
         reason = f"This offer's schema cannot be applied ({type(error).__name__}): correct it in the offer."
         return [Problem("", reason)]
-    return sorted(found, key=lambda problem: (problem.pointer, problem.message))
+    return sorted(wrong, key=lambda problem: (problem.pointer, problem.message))
 
 
 def _fits_default(document: object) -> bool:
@@ -200,16 +245,33 @@ def _check_keyword(schema: dict[str, Any], pointer: str, keyword: str, value: ob
             )
         if not _leads_somewhere(schema, value):
             raise SchemaError(_short(f"At {pointer}: the schema has no part {value!r}."))
+    if keyword in UNSUPPORTED:
+        raise SchemaError(
+            _short(f"At {pointer}: {keyword} is not supported here; use additional{keyword[11:]}.")
+        )
+    if keyword == "pattern" and isinstance(value, str):
+        _check_pattern(pointer, value)
     if keyword == "patternProperties" and isinstance(value, dict):
-        for pattern in value:  # draft-04's own schema leaves these unchecked
+        for pattern in value:
             _check_pattern(pointer, pattern)
 
 
 def _check_pattern(pointer: str, pattern: str) -> None:
+    """A pattern must compile, and not explode on the texts that are known to make patterns explode."""
+    if len(pattern) > LONGEST_PATTERN:
+        raise SchemaError(f"At {pointer}: a pattern may have {LONGEST_PATTERN:,} characters at the most.")
     try:
-        re.compile(pattern)
-    except re.error as error:
-        raise SchemaError(_short(f"At {pointer}: {pattern!r} is not a regular expression.")) from error
+        compiled(pattern)
+    except ValueError as error:  # draft-04's own schema leaves the names of patternProperties unchecked
+        raise SchemaError(_short(f"At {pointer}: {pattern!r} is not a 'regex': {error}.")) from error
+    letters = dict.fromkeys("a0 " + re.sub(r"\W", "", pattern)[:5])
+    try:
+        for letter in letters:
+            found(pattern, letter * 100 + "!")
+    except SlowPatternError as error:
+        raise SchemaError(
+            _short(f"At {pointer}: {pattern!r} takes too long on a text of 100 characters: simplify it.")
+        ) from error
 
 
 def _leads_somewhere(schema: dict[str, Any], reference: str) -> bool:
@@ -246,12 +308,12 @@ def _problem(error: jsonschema.ValidationError) -> Problem:
 
 
 def _sentence(error: jsonschema.ValidationError, pointer: str) -> str:
+    name = pointer.rpartition("/")[2]
     if error.validator != "type":
-        return error.message
+        return f"{name}: {error.message}" if name else error.message
     wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
     words = " or ".join(_TYPE_WORDS.get(str(kind), str(kind)) for kind in wanted)
-    name = pointer.rpartition("/")[2] or "A lead"
-    return f"{name} must be {words}, but {_VALUE_WORDS[type(error.instance)]} came."
+    return f"{name or 'A lead'} must be {words}, but {_VALUE_WORDS[type(error.instance)]} came."
 
 
 def _pointer(path: Any) -> str:

@@ -3,8 +3,9 @@
 import json
 import logging
 import re
+from collections.abc import Iterator, Mapping, ValuesView
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -43,6 +44,22 @@ def unseal(token: str) -> str:
         ) from error
 
 
+def key_of(token: str) -> int | None:
+    """The place in FIELD_ENCRYPTION_KEYS, from 0, of the first key that opens a stored secret; None: no key does."""
+    for place, key in enumerate(settings.FIELD_ENCRYPTION_KEYS):
+        try:
+            _cipher((key,)).decrypt(token.encode())
+        except InvalidToken:
+            continue
+        return place
+    return None
+
+
+def reseal(token: str) -> str:
+    """The same secret under the first key. Raises VaultError."""
+    return seal(unseal(token))
+
+
 class SealedText(str):
     """A decrypted secret. Its repr is masked, so that it does not end up in a log or an error page."""
 
@@ -59,8 +76,52 @@ class SealedDict(dict[str, str]):
         return repr(dict.fromkeys(self, MASK))
 
 
+class ClosedDict(Mapping[str, str]):
+    """Secrets that no key opens: carried along and saved as they are. Looking into them raises VaultError.
+
+    So a row with a lost key can still be listed, paused and given new secrets, and spoils no list it stands in.
+    """
+
+    def __init__(self, token: str, why: VaultError) -> None:
+        self.token, self.why = token, why
+
+    def _refuse(self) -> NoReturn:
+        raise VaultError(str(self.why)) from self.why
+
+    def __getitem__(self, name: str) -> str:
+        self._refuse()
+
+    def __iter__(self) -> Iterator[str]:
+        self._refuse()
+
+    def __len__(self) -> int:
+        self._refuse()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def values(self) -> ValuesView[str]:
+        """None: whoever masks secrets in a text cannot meet one that was never opened."""
+        return SealedDict().values()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ClosedDict) and self.token == other.token
+
+    def __hash__(self) -> int:
+        return hash(self.token)
+
+    def __repr__(self) -> str:
+        return repr(MASK)
+
+
+def require_open(secrets: Mapping[str, str]) -> None:
+    """Raise VaultError where no key opens these secrets."""
+    if isinstance(secrets, ClosedDict):
+        raise VaultError(str(secrets.why)) from secrets.why
+
+
 if TYPE_CHECKING:
-    _JSONText = models.TextField[dict[str, str], dict[str, str]]
+    _JSONText = models.TextField[Mapping[str, str], Mapping[str, str]]
 else:
     _JSONText = models.TextField
 
@@ -76,16 +137,23 @@ class EncryptedTextField(models.TextField):
 
 
 class EncryptedJSONField(_JSONText):
-    """A dict of secrets by name, encrypted as one JSON text."""
+    """A dict of secrets by name, encrypted as one JSON text. Where no key opens it: a ClosedDict."""
 
     def get_prep_value(self, value: Any) -> Any:
+        if isinstance(value, ClosedDict):
+            return value.token
         return seal(json.dumps(value)) if value else ""
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
-        return SealedDict(json.loads(unseal(value))) if value else SealedDict()
+        if not value:
+            return SealedDict()
+        try:
+            return SealedDict(json.loads(unseal(value)))
+        except VaultError as error:
+            return ClosedDict(value, error)
 
     def to_python(self, value: Any) -> Any:
-        return value if isinstance(value, dict) else SealedDict()
+        return value if isinstance(value, dict | ClosedDict) else SealedDict()
 
 
 def mask_endpoint_keys(text: str) -> str:

@@ -9,10 +9,12 @@ from typing import Any
 from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from leads import intake
+from leads import intake, spool, tally
+from leads.models import Endpoint, Refusal
 from leads.proxies import client_address
 from leads.rates import Buckets
 
@@ -55,24 +57,28 @@ class EndpointView(APIView):
         """Nothing stands before the lead: DRF would answer 406 to an Accept header that it cannot serve."""
 
     def post(self, request: Request, key: str) -> HttpResponse:
-        http_request = request._request
         try:
-            received = _read(http_request)
+            received = _read(request._request)
         except BodyTooLargeError:
+            _count(Refusal.Reason.TOO_LARGE, key)
             return _problem(
                 413, "Body too large", f"A lead may have {settings.MAX_BODY_BYTES} bytes at most."
             )
         except LengthRequiredError:
+            _count(Refusal.Reason.BAD_LENGTH, key)
             return _problem(411, "Length required", "Send the body with a Content-Length.")
         try:
             return _on_a_live_connection(lambda: _take(key, received))
-        except Error:  # whatever is wrong with the database: the sender must know that this one is not stored
-            logger.exception("A lead could not be stored")
-            response = _problem(503, "Database unavailable", "Nothing was stored. Send it again.")
-            response["Retry-After"] = str(RETRY_AFTER_OUTAGE)
-            return response
+        except (
+            Error
+        ) as error:  # whatever is wrong with the database: the sender must know that it is not stored
+            # An outage tells no more in a traceback, and there may be one for every lead.
+            outage = isinstance(error, (OperationalError, InterfaceError))
+            logger.error("A lead could not be stored in the database: %s", error, exc_info=not outage)  # noqa: TRY400
+            return _without_database(key, received)
 
     def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        _count(Refusal.Reason.NOT_POST, kwargs["key"])
         response = _problem(405, "Method not allowed", "This address takes POST only.")
         response["Allow"] = "POST"
         return response
@@ -108,26 +114,75 @@ def _read(request: HttpRequest) -> intake.Received:
 
 def _on_a_live_connection(work: Callable[[], HttpResponse]) -> HttpResponse:
     """Run it; if the database connection turns out to be stale, once more on a fresh one."""
+    was_open = connection.connection is not None
     try:
         return work()
     except (OperationalError, InterfaceError) as error:
-        if "database is locked" in str(error):
-            raise  # SQLite has waited its time already, and the answer is due
         connection.close()
+        # One that could not even be opened is no stale one; and SQLite has waited its time already.
+        if not was_open or "database is locked" in str(error):
+            raise
         return work()
 
 
 def _take(key: str, received: intake.Received) -> HttpResponse:
     endpoint = intake.find_endpoint(key)
-    if endpoint is None:
-        if wait := _strangers.take(received.remote_addr):
-            return _too_many(wait)
-        return _problem(404, "Not found", "There is no endpoint at this address.")
+    if endpoint is None or not endpoint.is_open(timezone.now()):
+        return _refuse_stranger(received.remote_addr, endpoint)
     if wait := _callers(settings.INTAKE_RATE).take(endpoint.pk):
-        logger.error("Endpoint %s of %s got leads faster than INTAKE_RATE: 429", endpoint.pk, endpoint.offer)
+        tally.refused(Refusal.Reason.TOO_FAST, endpoint.pk)
+        logger.error(
+            "Endpoint %s of offer %s got leads faster than INTAKE_RATE: 429", endpoint.pk, endpoint.offer_id
+        )
         return _too_many(wait)
-    accepted = intake.accept(endpoint.offer, received, endpoint=endpoint)
+    try:
+        accepted = intake.accept(endpoint.offer, received, endpoint=endpoint, only_if_unchanged=True)
+    except intake.EndpointChangedError:
+        intake.forget_endpoint(key)
+        endpoint = intake.find_endpoint(key)
+        if endpoint is None or not endpoint.is_open(timezone.now()):
+            return _refuse_stranger(received.remote_addr, endpoint)
+        accepted = intake.accept(endpoint.offer, received, endpoint=endpoint)
+    tally.hit(endpoint.pk)
     return _answer(accepted, always_acknowledge=endpoint.offer.always_acknowledge)
+
+
+def _refuse_stranger(address: str, closed: Endpoint | None) -> HttpResponse:
+    """The same answer to an unknown key and to a closed one: nobody learns which keys there were."""
+    if wait := _strangers.take(address):
+        tally.refused(Refusal.Reason.STRANGER_TOO_FAST)
+        return _too_many(wait)
+    if closed is None:
+        tally.refused(Refusal.Reason.UNKNOWN_KEY)
+    else:
+        tally.refused(Refusal.Reason.CLOSED_KEY, closed.pk)
+    return _problem(404, "Not found", "There is no endpoint at this address.")
+
+
+def _without_database(key: str, received: intake.Received) -> HttpResponse:
+    """Into the spool, where there is one; else the sender keeps it."""
+    known = intake.remembered_endpoint(key)
+    if spool.is_on():
+        # What a stranger sends cannot be told from a lead now; at least he cannot fill the disk.
+        if known is None and (wait := _strangers.take(received.remote_addr)):
+            tally.refused(Refusal.Reason.STRANGER_TOO_FAST)
+            return _too_many(wait)
+        try:
+            spooled = spool.put(key, received, timezone.now())
+        except OSError:
+            logger.exception("Nor could it be spooled")
+        else:
+            return _json(202, {"status": "spooled", "submission": str(spooled)})
+    tally.refused(Refusal.Reason.UNAVAILABLE, known.pk if known else None)
+    response = _problem(503, "Database unavailable", "Nothing was stored. Send it again.")
+    response["Retry-After"] = str(RETRY_AFTER_OUTAGE)
+    return response
+
+
+def _count(reason: Refusal.Reason, key: str) -> None:
+    """Count a refusal that needed no look at the database, by its endpoint where this process remembers that."""
+    known = intake.remembered_endpoint(key)
+    tally.refused(reason, known.pk if known else None)
 
 
 def _answer(accepted: intake.Accepted, *, always_acknowledge: bool) -> HttpResponse:

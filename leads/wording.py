@@ -3,8 +3,9 @@
 Everything in a lead was written by a stranger: it is clipped to what a person can read, and escaped.
 """
 
+import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from django.core.exceptions import ValidationError
@@ -26,7 +27,14 @@ EDU = (
     "Microsoft withholds personal data of .edu users. You may have had an e-mail about this lead. "
     "To get the contact, open a Partner Center support ticket."
 )
+ANSWER_FIRST = "The customer pressed Contact me and waits for an answer."
+WARM = timedelta(hours=24)  # how long a test drive that began is on a customer's mind
 REPEATED_TWICE = "Received twice within 10 minutes; shown once."
+
+
+def as_text(value: object) -> str:
+    """A value of JSON as it is read: text as it stands, the rest as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def clip(text: str, length: int = LINE) -> str:
@@ -53,6 +61,15 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
     if days < 7:
         return f"{days} day{'s' if days > 1 else ''} ago"
     return f"{timezone.localtime(moment):%Y-%m-%d}"
+
+
+def span(seconds: float) -> str:
+    """How long something took, to the unit that matters."""
+    if seconds < 1:
+        return "less than a second"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds // 60:.0f} min" if seconds < 7200 else f"{seconds // 3600:.0f} h"
 
 
 def midnight() -> datetime:
@@ -107,8 +124,28 @@ def badges(lead: Lead) -> list[Badge]:
         Badge("test", "Microsoft's test lead. It stays out of the CRM and does not count."): lead.is_test,
         Badge(f"received {times} times", repeats(times)): times > 1,
         Badge("do not contact", DNC, "alarm"): lead.action == "DNC",
+        Badge("answer first", ANSWER_FIRST, "notice"): lead.action == "PLT" and _waits(lead),
+        Badge("warm", "The customer began a test drive in the last 24 hours.", "notice"): (
+            lead.action == "StartTestDrive" and not lead.is_test and timezone.now() - lead.received_at < WARM
+        ),
+        Badge("unknown action", _unknown_action(lead), "notice"): _unknown_action(lead),
     }
     return [badge for badge, applies in found.items() if applies]
+
+
+def _waits(lead: Lead) -> bool:
+    """Whether nobody has begun to work on a lead."""
+    return lead.status == lead.Status.NEW and not lead.is_test
+
+
+def _unknown_action(lead: Lead) -> str:
+    """What to know about an action code that Microsoft does not document; nothing about the others."""
+    if not lead.action or lead.action in lead_source.ACTIONS or lead.is_test:
+        return ""
+    return (
+        f"“{clip(lead.action, 60)}” is not among Microsoft's documented actions. "
+        "The lead is kept and sent like any other."
+    )
 
 
 def badge_row(lead: Lead) -> SafeString:
@@ -129,15 +166,8 @@ def _about_the_action(lead: Lead) -> list[Badge]:
     if lead.action == "DNC":
         return [Badge("Do not contact", FOR_INFORMATION, "alarm")]
     found = []
-    if lead.action and lead.action not in lead_source.ACTIONS and not lead.is_test:
-        found.append(
-            Badge(
-                "Unknown action",
-                f"“{clip(lead.action, 60)}” is not among Microsoft's documented actions. "
-                "The lead is kept and sent like any other.",
-                "notice",
-            )
-        )
+    if unknown := _unknown_action(lead):
+        found.append(Badge("Unknown action", unknown, "notice"))
     in_source = lead_source.parse(lead.lead_source).action
     if in_source and in_source.casefold() != lead.action.casefold() and not lead.is_test:
         found.append(
@@ -169,14 +199,43 @@ def _about_the_offer(lead: Lead) -> list[Badge]:
     sent = f"{lead.sent_publisher_id}.{lead.sent_offer_id}"
     if not (lead.sent_publisher_id and lead.sent_offer_id) or sent.casefold() == lead.offer.slug.casefold():
         return []
-    return [
-        Badge(
-            "Other offer",
-            f"LeadSource says offer {clip(sent, 120)}, but it came to the URL of {lead.offer.slug}. "
-            "Was the URL pasted in the wrong offer?",
-            "notice",
+    return [Badge("Other offer", wrong_offer(sent, lead.offer.slug), "notice")]
+
+
+def wrong_offer(sent: str, slug: str) -> str:
+    """What to think of a lead that names one offer and came to the URL of another."""
+    return (
+        f"LeadSource says offer {clip(sent, 120)}, but it came to the URL of {slug}. "
+        "Was the URL pasted in the wrong offer?"
+    )
+
+
+def written(lead: Lead) -> str:
+    """When Microsoft wrote a test lead, as the mark in it says; "" where it says nothing.
+
+    A delay only where it can be one: clocks differ, and anybody can write any number.
+    """
+    if not lead.is_test or lead.is_sample:
+        return ""
+    sent = lead_source.sent_at(
+        (
+            lead.first_name,
+            lead.last_name,
+            lead.email,
+            lead.company,
+            lead.title,
+            lead.lead_source,
+            lead.action,
+            lead.offer_title,
+            lead.description,
         )
-    ]
+    )
+    if sent is None:
+        return ""
+    seconds = (lead.received_at - sent).total_seconds()
+    if 0 <= seconds <= 86_400:
+        return f"Microsoft wrote this test lead {span(seconds)} before it arrived."
+    return f"Microsoft wrote this test lead on {sent.date().isoformat()}."
 
 
 def mail_link(email: str) -> str:

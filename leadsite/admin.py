@@ -6,6 +6,7 @@ here, and who is no superuser can neither become one nor take over the account o
 
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
@@ -32,6 +33,10 @@ def _choosing_permissions(db_field: Any, formfield: Any) -> Any:
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
+if apps.is_installed("procrastinate.contrib.django"):
+    from procrastinate.contrib.django.models import ProcrastinateJob
+
+    admin.site.unregister(ProcrastinateJob)  # a wake-up of the workers, of no use to a person
 
 
 @admin.register(User)

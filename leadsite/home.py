@@ -49,9 +49,11 @@ def context(request: HttpRequest, reported: Sequence[Notice]) -> dict[str, Any]:
     What stands on every page anyway is not said twice.
     """
     may_see_leads = request.user.has_perm("leads.view_lead")
-    attention = [*(notice for notice in reported if not notice.everywhere), *_attention(request)]
+    told = [*(notice for notice in reported if not notice.everywhere), *_attention(request)]
+    attention = [notice for notice in told if notice.level != "well"]
     return {
         "attention": sorted(attention, key=lambda notice: notice.level != "error"),
+        "good_news": [notice for notice in told if notice.level == "well"],
         "may_see_leads": may_see_leads,
         "figures": _figures() if may_see_leads else [],
         "last_leads": _last_leads() if may_see_leads else [],

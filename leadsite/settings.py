@@ -1,5 +1,6 @@
 """Settings, all from the environment and `.env` (see `.env.example`, where each is explained)."""
 
+import os
 import sys
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -110,16 +111,18 @@ if ON_SQLITE:
     DATABASES["default"]["ENGINE"] = "leadsite.sqlite"
     DATABASES["default"]["OPTIONS"] = {
         # FULL: with NORMAL the last commits can be lost at a power cut, and we have answered 201 by then.
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=10000;",
+        # The worker moves the log into the database every two seconds, where nobody waits for it; if none runs, a
+        # writer does so after 50,000 pages (200 MB).
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=50000;",
         # IMMEDIATE: a transaction that starts by reading and then writes must not fail with "database is locked".
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    # A lead must be refused at once, not after minutes, while the database's machine is away.
+    # A lead must be refused, or spooled, at once while the database's machine is away.
     DATABASES["default"]["OPTIONS"] = {
-        "connect_timeout": 5,  # seconds
+        "connect_timeout": 2,  # seconds; libpq takes 1 for 2
         "tcp_user_timeout": 10_000,  # milliseconds
         "keepalives_idle": 10,
         **DATABASES["default"].get("OPTIONS", {}),
@@ -131,13 +134,24 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 MAX_BODY_BYTES = number("MAX_BODY_BYTES", 256 * 1024)
 INTAKE_RATE = number("INTAKE_RATE", 50)
 ALLOW_PRIVATE_DESTINATIONS = flag("ALLOW_PRIVATE_DESTINATIONS")
-DELIVERY_ENGINE = text("DELIVERY_ENGINE", "embedded")
-if DELIVERY_ENGINE != "embedded":
-    raise ImproperlyConfigured(f"DELIVERY_ENGINE must be embedded in this version, not {DELIVERY_ENGINE!r}.")
-if text("SPOOL_DIR"):
+DELIVERY_ENGINE = text("DELIVERY_ENGINE", "embedded" if ON_SQLITE else "procrastinate")
+if DELIVERY_ENGINE not in {"embedded", "procrastinate"}:
     raise ImproperlyConfigured(
-        "SPOOL_DIR must be empty: this version cannot store leads while the database is down."
+        f"DELIVERY_ENGINE must be embedded or procrastinate, not {DELIVERY_ENGINE!r}; empty, it follows the database."
     )
+if DELIVERY_ENGINE == "procrastinate" and ON_SQLITE:
+    raise ImproperlyConfigured(
+        "DELIVERY_ENGINE=procrastinate needs PostgreSQL. Name one in DATABASE_URL, or leave DELIVERY_ENGINE empty."
+    )
+# Where leads go while the database is away; without it, the sender is told to keep them.
+SPOOL_DIR = Path(text("SPOOL_DIR")) if text("SPOOL_DIR") else None
+if SPOOL_DIR is not None:
+    try:
+        SPOOL_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"SPOOL_DIR: {SPOOL_DIR} cannot be made ({error.strerror}).") from error
+    if not os.access(SPOOL_DIR, os.R_OK | os.W_OK | os.X_OK):
+        raise ImproperlyConfigured(f"SPOOL_DIR: this user may not write to {SPOOL_DIR}.")
 
 # --- Django --------------------------------------------------------------------------------------------------
 
@@ -150,6 +164,10 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
+    "django_htmx",  # for its script
+    # Whichever engine runs, so that the database does not change with it.
+    *([] if ON_SQLITE else ["procrastinate.contrib.django"]),
     "leads",
     "crm_sync",
     "leadsite.apps.LeadsiteConfig",
@@ -196,6 +214,21 @@ if TIME_ZONE not in available_timezones():
     raise ImproperlyConfigured(
         f"TIME_ZONE: there is no time zone {TIME_ZONE!r}. Write Europe/Berlin, for example."
     )
+REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Marketplace leads",
+    "DESCRIPTION": "Takes the leads that Microsoft's commercial marketplace posts, and passes them on to a CRM.",
+    "VERSION": VERSION,
+    "OAS_VERSION": "3.1.0",
+    "SERVERS": [{"url": PUBLIC_URL}],
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": ["rest_framework.authentication.SessionAuthentication"],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAdminUser"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "leads.openapi.describe_endpoint",
+    ],
+}
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "leadsite" / "assets"]
@@ -214,9 +247,12 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 SECURE_REFERRER_POLICY = "same-origin"
+# A field mapping is one form: 400 rows of a dozen inputs, and long value lists.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 SESSION_COOKIE_NAME = "leadsite_session"
 EMAIL_URL = text("EMAIL_URL", "consolemail://")
 vars().update(env.email_url_config(EMAIL_URL))
+EMAIL_TIMEOUT = 20  # seconds that a mail server may keep silent
 DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", "leads@localhost")
 LOGGING = {
     "version": 1,
@@ -237,8 +273,12 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "django": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "django.request": {
+            "level": "ERROR"
+        },  # not a line for each 4xx: strangers could fill the disk with them
         "leads": {"level": "INFO"},
         "crm_sync": {"level": "INFO"},
         "leadsite": {"level": "INFO"},
+        "psycopg.pool": {"level": "ERROR"},  # while the database is away, a line for each try
     },
 }

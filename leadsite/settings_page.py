@@ -79,7 +79,12 @@ def _traffic() -> list[Line]:
     return [
         Line("MAX_BODY_BYTES", str(settings.MAX_BODY_BYTES), "Largest body of a lead, in bytes."),
         Line("INTAKE_RATE", str(settings.INTAKE_RATE), "Leads a second and process that one URL takes."),
-        Line("DELIVERY_ENGINE", settings.DELIVERY_ENGINE, "What sends leads to the CRMs."),
+        Line(
+            "DELIVERY_ENGINE",
+            settings.DELIVERY_ENGINE,
+            "What sends leads to the CRMs: one worker on this machine (embedded), "
+            "or any number of workers on any number of machines (procrastinate; PostgreSQL only).",
+        ),
         Line(
             "ALLOW_PRIVATE_DESTINATIONS",
             "true" if settings.ALLOW_PRIVATE_DESTINATIONS else "false",

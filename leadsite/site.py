@@ -14,7 +14,7 @@ from leadsite import home, settings_page
 
 # Section, and its pages in order: "app.model", or the name of a page of this site.
 MENU: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Inbox", ("leads.lead", "leads.submission")),
+    ("Inbox", ("leads.lead", "leads.customer", "leads.submission")),
     ("Sending", ("crm_sync.delivery", "crm_sync.destination")),
     ("Set-up", ("leads.offer", "auth.user", "auth.group", "page.settings")),
     ("Try out", ("crm_sync.demorecord",)),

@@ -32,8 +32,13 @@ class Child:
         self.pause = FIRST_PAUSE
 
     def start(self) -> None:
-        # In our process group: Ctrl-C reaches it too, and it ends with us.
-        self.process = subprocess.Popen(self.command, cwd=BASE_DIR, env=lifeline.environment())  # noqa: S603
+        # In our process group, so that it ends with us; but Ctrl-C, which reaches the whole group, is ours alone, and
+        # each child is told by SIGTERM. It inherits this mask: no moment of its start is without it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process = subprocess.Popen(self.command, cwd=BASE_DIR, env=lifeline.environment())  # noqa: S603
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.started = time.monotonic()
 
     def keep_alive(self) -> None:

@@ -3,13 +3,15 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView
 
 from leadsite import health
 
 urlpatterns = [
+    path("", include("leads.urls")),  # first: it is asked for every lead
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("", include("leads.urls")),
     path("admin/", admin.site.urls),
+    path("api/schema/", SpectacularAPIView.as_view(), name="openapi"),
     path("livez", health.livez),
     path("readyz", health.readyz),
 ]

@@ -10,6 +10,8 @@ os.environ.setdefault("FIELD_ENCRYPTION_KEYS", Fernet.generate_key().decode())
 os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="leadsite-tests-"))
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{os.environ['DATA_DIR']}/test.sqlite3")
 os.environ.setdefault("LEADSITE_ENV_FILE", "/dev/null")
+# On PostgreSQL too: the other engine's bell keeps a connection. Its tests ring it themselves.
+os.environ.setdefault("DELIVERY_ENGINE", "embedded")
 
 from leadsite.settings import *  # noqa: F403
 

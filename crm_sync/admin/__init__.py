@@ -1,7 +1,7 @@
 """The admin's pages on where leads go, a module each, and what they add to the pages of leads and offers."""
 
 from crm_sync import alerts
-from crm_sync.admin import demo, destinations, routes, sendings
+from crm_sync.admin import demo, destinations, map_it, on_leads, on_offers, replay_jobs, routes, sendings
 from leads.ports import Ports
 
 __all__ = ["demo", "destinations", "plug_in", "routes", "sendings"]
@@ -9,10 +9,14 @@ __all__ = ["demo", "destinations", "plug_in", "routes", "sendings"]
 
 def plug_in(ports: Ports) -> None:
     """Register what pages of leads and offers show about sending."""
-    ports.lead_panels.append(sendings.lead_panel)
-    ports.lead_columns.append(sendings.SendingColumn())
-    ports.lead_filters.append(sendings.SendingFilter)
-    ports.lead_actions.append(sendings.retry_leads)
-    ports.timeline.append(sendings.timeline)
-    ports.offer_panels.append(routes.offer_panel)
+    ports.lead_panels.append(on_leads.lead_panel)
+    ports.lead_columns.append(on_leads.SendingColumn())
+    ports.lead_filters.append(on_leads.SendingFilter)
+    ports.lead_actions.append(on_leads.retry_leads)
+    ports.timeline.append(on_leads.timeline)
+    ports.offer_columns.append(on_offers.SendsToColumn())
+    ports.offer_panels.append(on_offers.offer_panel)
+    ports.map_links.append(map_it.map_links)
+    ports.mapped_values.append(map_it.mapped_values)
     ports.notices.append(alerts.notices)
+    ports.job_kinds |= replay_jobs.KINDS

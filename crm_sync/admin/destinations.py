@@ -1,26 +1,43 @@
-"""CRM connections: what they are, how they are, and which offers send there."""
+"""CRM connections.
 
+Whoever opens one asks first: is it well? So its page says that in a sentence, then what waits and since when, then
+what stands still and why, each with what mends it; the settings come last. The list answers the same for all of them.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from crm_sync import connectors, delivery
+from crm_sync import clock, connectors, health
 from crm_sync import wording as words
+from crm_sync.admin import (
+    destination_page,
+    destination_sample,
+    mapping_editor,
+    mapping_sources,
+    mapping_versions,
+    tries,
+)
+from crm_sync.admin.mapping_page import troubles
 from crm_sync.admin.pages import Page, tell
 from crm_sync.connectors.base import Check
-from crm_sync.forms import clear_input, destination_form, setting_input
+from crm_sync.forms import LIMITS, clear_input, destination_form, setting_input, stored_secrets
+from crm_sync.mapping_owner import Owner
 from crm_sync.models import Delivery, Destination
 from crm_sync.spec import Spec
 from leads import ports
 from leads.vault import MASK
 from leads.wording import clip
+
+State = Delivery.State
 
 
 @admin.register(Destination)
@@ -30,18 +47,26 @@ class DestinationAdmin(Page):
         "pause": "crm_sync.pause_destination",
         "resume": "crm_sync.pause_destination",
     }
-    list_display = ("connection", "kind", "health", "waiting", "last_success")
     list_display_links = ("connection",)
     change_form_template = "admin/crm_sync/destination/change_form.html"
     change_list_template = "admin/crm_sync/destination/change_list.html"
 
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            *destination_sample.urls(self),
+            *mapping_editor.urls(self),
+            *mapping_versions.urls(self),
+            *mapping_sources.urls(self),
+            *super().get_urls(),
+        ]
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Destination]:
-        owed = Q(deliveries__state__in=[Delivery.State.WAITING, Delivery.State.LEASED])
-        held = Q(deliveries__state=Delivery.State.HELD)
-        found = super().get_queryset(request).select_related("state__paused_by")
-        return found.annotate(owed=Count("deliveries", filter=owed), held=Count("deliveries", filter=held))
+        return super().get_queryset(request).select_related("state__paused_by")
 
     # The list
+
+    def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
+        return ("connection", "kind", _health(request), _waiting(), "last_success")
 
     @admin.display(description="Name", ordering="name")
     def connection(self, obj: Destination) -> SafeString:
@@ -50,18 +75,6 @@ class DestinationAdmin(Page):
     @admin.display(description="Kind of CRM", ordering="connector")
     def kind(self, obj: Destination) -> str:
         return words.kind_of(obj)
-
-    @admin.display(description="State", ordering="state__state")
-    def health(self, obj: Destination) -> SafeString:
-        return format_html(
-            '<span class="health {}">{}</span>',
-            obj.state.state,
-            clip(words.connection_state(obj.state, timezone.now())),
-        )
-
-    @admin.display(description="Waiting", ordering="owed")
-    def waiting(self, obj: Any) -> str:
-        return f"{obj.owed:,}" + (f", and {obj.held:,} held" if obj.held else "")
 
     @admin.display(description="Last success", ordering="state__last_success_at")
     def last_success(self, obj: Destination) -> SafeString | str:
@@ -87,26 +100,29 @@ class DestinationAdmin(Page):
         return TemplateResponse(request, "admin/crm_sync/destination/choose.html", context)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        spec = _spec_of(obj) if obj else _chosen(request)
+        spec = words.spec_of(obj) if obj else _chosen(request)
         if spec is None or (obj and not self.has_change_permission(request, obj)):
             return super().get_form(request, obj, change, **kwargs)
         return destination_form(spec)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        spec = _spec_of(obj) if obj else _chosen(request)
+        spec = words.spec_of(obj) if obj else _chosen(request)
         if spec is None or (obj and not self.has_change_permission(request, obj)):
-            return [(None, {"fields": ["name", "kind", "shown_settings", "max_in_flight"]})]
+            shown = ["name", "kind", "shown_settings", *LIMITS]
+            return [(None, {"fields": shown})]
         form = destination_form(spec)
+        # Under the credentials, where there are any that the CRM does not tell the end of.
+        expiry = ["credentials_expire_on"] if spec.secret_names and not _told_expiry(obj) else []
         inputs = [
             name
             for setting in spec.settings
             for name in (setting_input(setting), clear_input(setting))
             if name in form.base_fields
-            and (name == setting_input(setting) or (obj and setting.name in obj.secrets))
+            and (name == setting_input(setting) or (obj and setting.name in stored_secrets(obj)))
         ]
         return [
-            (None, {"fields": ["name", *inputs]}),
-            ("Advanced", {"fields": ["max_in_flight"], "classes": ["collapse"]}),
+            (None, {"fields": ["name", *inputs, *expiry]}),
+            ("Advanced", {"fields": [*LIMITS], "classes": ["collapse"]}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -115,11 +131,11 @@ class DestinationAdmin(Page):
     @admin.display(description="Settings")
     def shown_settings(self, obj: Destination) -> str:
         lines = [f"{name}: {value}" for name, value in obj.settings.items()]
-        return "\n".join([*lines, *(f"{name}: {MASK}" for name in obj.secrets)]) or "None"
+        return "\n".join([*lines, *(f"{name}: {MASK}" for name in stored_secrets(obj))]) or "None"
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # One of a kind that this version does not have can be looked at, no more.
-        return super().has_change_permission(request, obj) and (obj is None or _spec_of(obj) is not None)
+        return super().has_change_permission(request, obj) and (obj is None or words.spec_of(obj) is not None)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
         tell(request, f"{obj.name} is saved. Test the connection, then choose which offers send to it.")
@@ -141,20 +157,17 @@ class DestinationAdmin(Page):
         obj: Any = None,
     ) -> HttpResponse:
         if obj is not None and obj.pk:
-            now = timezone.now()
+            context |= destination_page.context(request, obj)
             context |= {
                 "title": obj.name,
                 "subtitle": None,
                 "destination": obj,
                 "kind": words.kind_of(obj),
-                "spec": _spec_of(obj),
-                "state": obj.state,
-                "sentence": words.connection_state(obj.state, now),
-                "advice": words.connection_advice(obj.state),
-                "tested": words.ago(obj.state.checked_at),
-                "last_success": words.ago(obj.state.last_success_at),
-                "routes": _routes(obj) if request.user.has_perm("crm_sync.view_route") else None,
+                "spec": words.spec_of(obj),
+                "routes": _routes(request, obj) if request.user.has_perm("crm_sync.view_route") else None,
+                "mapping": _default_mapping(request, obj),
                 "may": self.may(request),
+                "may_sample": request.user.has_perm(destination_sample.PERMISSION),
                 "may_add_route": request.user.has_perm("crm_sync.add_route"),
                 "has_sendings": obj.deliveries.exists(),
                 "may_delete_at_all": super().has_delete_permission(request, obj),
@@ -189,13 +202,13 @@ class DestinationAdmin(Page):
 
     def press_pause(self, request: HttpRequest, obj: Destination) -> HttpResponse:
         reason = request.POST.get("reason", "").strip()[:500]
-        delivery.pause(obj, request.user, at=delivery.now(), reason=reason)
-        self.log_change(request, obj, "Paused.")
-        tell(request, f"{obj.name} is paused. Leads wait until somebody resumes it.")
+        health.pause(obj, request.user, at=clock.now(), reason=reason)
+        self.log_change(request, obj, f"Paused. {reason}".strip())
+        tell(request, f"{obj.name} is paused. Leads wait until somebody presses Resume.")
         return HttpResponseRedirect(_url(obj))
 
     def press_resume(self, request: HttpRequest, obj: Destination) -> HttpResponse:
-        delivery.resume(obj, at=delivery.now())
+        health.resume(obj, at=clock.now())
         ports.ring()
         self.log_change(request, obj, "Resumed.")
         tell(request, f"{obj.name} sends again: what waited goes out now.")
@@ -203,9 +216,9 @@ class DestinationAdmin(Page):
 
 
 def _check(destination: Destination) -> Check:
-    if _spec_of(destination) is None:
+    if words.spec_of(destination) is None:
         return Check(ok=False, findings=(f"This version has no connector “{destination.connector}”.",))
-    return delivery.check(destination, at=delivery.now())
+    return health.check(destination, at=clock.now())
 
 
 def _chosen(request: HttpRequest) -> Spec | None:
@@ -213,17 +226,71 @@ def _chosen(request: HttpRequest) -> Spec | None:
     return connectors.get(slug).spec if slug in connectors.REGISTRY else None
 
 
-def _spec_of(destination: Destination) -> Spec | None:
-    try:
-        return destination.spec
-    except connectors.UnknownConnector:
-        return None
+def _told_expiry(destination: Destination | None) -> bool:
+    """Whether the CRM itself tells when the credentials expire."""
+    return destination is not None and destination_page.told_expiry(destination) is not None
+
+
+def _health(request: HttpRequest) -> Callable[[Destination], SafeString]:
+    """The column that says how each is, for this user's eyes."""
+
+    @admin.display(description="State", ordering="state__state")
+    def health(obj: Destination) -> SafeString:
+        said = words.connection_state(tries.connection(request, obj.state), timezone.now())
+        return format_html('<span class="health {}">{}</span>', obj.state.state, clip(said))
+
+    return health
+
+
+def _waiting() -> Callable[[Destination], str]:
+    """The column of what is owed, counted once for the whole list."""
+    told: list[destination_page.Counts] = []
+
+    @admin.display(description="Waiting")
+    def waiting(obj: Destination) -> str:
+        if not told:
+            told.append(destination_page.counts((State.WAITING, State.LEASED, State.HELD, State.REJECTED)))
+        parts = {
+            "waiting": State.WAITING,
+            "on the way": State.LEASED,
+            "held": State.HELD,
+            "refused": State.REJECTED,
+        }
+        named = [
+            f"{told[0].of(obj.pk, state)} {word}"
+            for word, state in parts.items()
+            if told[0].some(obj.pk, state)
+        ]
+        return ", ".join(named) or "None"
+
+    return waiting
 
 
 def _url(destination: Destination) -> str:
     return reverse("admin:crm_sync_destination_change", args=[destination.pk])
 
 
-def _routes(destination: Destination) -> list[tuple[Any, str]]:
+def _routes(request: HttpRequest, destination: Destination) -> list[dict[str, Any]]:
+    """The offers that send here, each with the state of its field mapping and what is wrong with it."""
     routes = destination.routes.select_related("offer", "destination")
-    return [(route, words.mapping_state(route)) for route in routes]
+    return [
+        {
+            "route": route,
+            "mapping": words.mapping_state(route),
+            "troubles": troubles(request, Owner(route)),
+        }
+        for route in routes
+    ]
+
+
+def _default_mapping(request: HttpRequest, destination: Destination) -> dict[str, Any] | None:
+    """The rows that every offer inherits: where, and in what state. None for a kind that this version does not have."""
+    spec, live = words.spec_of(destination), destination.live_mapping
+    if spec is None:
+        return None
+    suggested = f"Nothing published yet: what {spec.label} suggests"
+    return {
+        "url": words.mapping_url(destination),
+        "state": words.mapping_state(destination) if live or destination.draft else suggested,
+        "troubles": troubles(request, Owner(destination)),
+    }

@@ -1,66 +1,31 @@
-"""One route: which leads of an offer go to a CRM connection, and what becomes of their fields."""
+"""One route: which leads of an offer go to a CRM connection, and what waits for a person's decision.
 
-from dataclasses import dataclass
+What becomes of their fields is the field mapping's page.
+"""
+
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.http import urlencode
-from django.utils.safestring import SafeString
 
-from crm_sync import delivery, publishing, routing
+from crm_sync import by_hand, clock, routing
 from crm_sync import wording as words
-from crm_sync.admin.pages import Page, back, require, tell
-from crm_sync.forms import EXTRA_ROWS, NewRouteForm, RouteForm, editable_rules, rule_formset
-from crm_sync.mapping import Applied, Rule, apply, compose, unmapped_required
-from crm_sync.models import Delivery, FieldRule, MappingVersion, Route
+from crm_sync.admin import dry_runs, mapping_editor, mapping_sources, mapping_versions
+from crm_sync.admin.mapping_page import held, may_change, troubles
+from crm_sync.admin.pages import Page, back, tell
+from crm_sync.admin.waiting import question
+from crm_sync.forms import NewRouteForm, RouteForm
+from crm_sync.mapping import unmapped_required
+from crm_sync.mapping_owner import Owner
+from crm_sync.models import Delivery, Route
 from leads import ports
-from leads.models import Lead, Offer
-from leads.wording import clip
 
-SHOWN_WAITING = 8
-SHOWN_LEADS = 6
-CHANGE_ROWS = "crm_sync.change_fieldrule"
-PUBLISH = "crm_sync.publish_mappingversion"
+CAP = 10_000  # sendings counted for a page
 SEND_WAITING = "crm_sync.send_waiting_delivery"
-
-
-class RuleInline(admin.options.InlineModelAdmin):
-    """The rows of the mapping on the page of the route.
-
-    They belong to a version, not to the route, so there is no foreign key to make a formset from: `RuleFormSet`
-    stands in for one, and Django's checks of the foreign key do not apply.
-    """
-
-    model = FieldRule
-    template = "admin/crm_sync/route/rows.html"
-    checks_class = admin.checks.BaseModelAdminChecks
-
-    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        return rule_formset(_prefilled(request, obj))
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [(None, {"fields": []})]
-
-    # Who may change rows may add and remove them: they are one draft.
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm(CHANGE_ROWS)
-
-    has_change_permission = has_delete_permission = has_view_permission = has_add_permission
-
-
-def _prefilled(request: HttpRequest, route: Route | None) -> Rule | None:
-    """The inherited rule that somebody wants to change for this route: a new row begins as its copy."""
-    target = request.GET.get("change")
-    rules = route.destination.default_rules() if route and target else ()
-    return next((rule for rule in rules if rule.target == target), None)
 
 
 @admin.register(Route)
@@ -68,15 +33,22 @@ class RouteAdmin(Page):
     buttons = {
         "send_waiting": SEND_WAITING,
         "from_now_on": SEND_WAITING,
-        "discard": CHANGE_ROWS,
         "retry_held": "crm_sync.retry_delivery",
     }
-    inlines = [RuleInline]
     list_display = ("from_to", "on", "mapping")
     list_display_links = ("from_to",)
     list_select_related = ("offer", "destination")
     change_form_template = "admin/crm_sync/route/change_form.html"
     change_list_template = "admin/crm_sync/route/change_list.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            *dry_runs.urls(self),
+            *mapping_editor.urls(self),
+            *mapping_versions.urls(self),
+            *mapping_sources.urls(self),
+            *super().get_urls(),
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Route]:
         return super().get_queryset(request).select_related("offer", "destination")
@@ -110,14 +82,6 @@ class RouteAdmin(Page):
         advanced = {"fields": ["other_actions", "needs_approval"], "classes": ["collapse"]}
         return [("Which leads", {"fields": first}), ("Advanced", advanced)]
 
-    def get_inline_instances(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        # A new route has no rows yet: which fields there are depends on the connection.
-        editable = obj and self.has_change_permission(request, obj) and request.user.has_perm(CHANGE_ROWS)
-        return super().get_inline_instances(request, obj) if editable else []
-
-    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        formset.save(user=request.user)
-
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         return super().add_view(
             request, form_url, {"title": "Send an offer's leads to a CRM", **(extra_context or {})}
@@ -128,43 +92,11 @@ class RouteAdmin(Page):
             request,
             "Leads wait until the field mapping is published. Look at what will be sent, then publish.",
         )
-        return HttpResponseRedirect(words.route_url(obj.pk))
+        return HttpResponseRedirect(words.mapping_url(obj))
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
-        url = words.route_url(obj.pk)
-        if "_publish" in request.POST:
-            return self._publish(request, obj)
-        if "_preview" in request.POST:
-            return HttpResponseRedirect(f"{url}?preview=newest#preview")
-        if target := request.POST.get("_change_inherited"):
-            return HttpResponseRedirect(f"{url}?{urlencode({'change': target})}#new-row")
-        tell(request, "Saved as a draft: what is live has not changed." if obj.draft else "Saved.")
-        return HttpResponseRedirect(url)
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        # Before anything is saved: who may not publish must not find a draft saved by the attempt.
-        if request.method == "POST" and "_publish" in request.POST:
-            require(request, PUBLISH)
-        return super().change_view(request, object_id, form_url, extra_context)
-
-    def _publish(self, request: HttpRequest, route: Route) -> HttpResponse:
-        url = words.route_url(route.pk)
-        live = route.live_mapping
-        if live and not live.broken and route.draft is None:
-            tell(request, f"Nothing to publish: {live} is live and the draft does not differ.", messages.INFO)
-            return HttpResponseRedirect(url)
-        draft = publishing.draft_of(route, request.user)
-        note = request.POST.get("note", "").strip()[:200]
-        released = publishing.publish(draft, timezone.now(), request.user, note)
-        self.log_change(request, route, f"Published the field mapping {draft}. {note}".strip())
-        held = f" {words.count(released, 'lead')} that it held {'goes' if released == 1 else 'go'} out now."
-        tell(
-            request, f"Published: {draft} is live.{held if released else ' It applies to leads from now on.'}"
-        )
-        transaction.on_commit(ports.ring)  # the admin saves a page in one transaction
-        return HttpResponseRedirect(f"{url}#question" if question(route) else url)
+        tell(request, "Saved.")
+        return HttpResponseRedirect(words.route_url(obj.pk))
 
     # The page
 
@@ -222,155 +154,56 @@ class RouteAdmin(Page):
         return back(request, words.route_url(route.pk))
 
     def press_retry_held(self, request: HttpRequest, route: Route) -> HttpResponse:
-        oldest = _held(route).order_by("created_at", "pk").values_list("pk", flat=True)[:1]
-        if delivery.retry(list(oldest), at=delivery.now()):
+        oldest = held(route).order_by("created_at", "pk").values_list("pk", flat=True)[:1]
+        if by_hand.retry(list(oldest), at=clock.now()):
             ports.ring()
             tell(request, "One lead is tried again now. If it gets through, the others follow by themselves.")
         else:
             tell(request, "The field mapping holds no lead.", messages.INFO)
         return HttpResponseRedirect(words.route_url(route.pk))
 
-    def press_discard(self, request: HttpRequest, route: Route) -> HttpResponse:
-        if not self.has_change_permission(request, route):
-            raise PermissionDenied
-        MappingVersion.objects.filter(route=route, state=MappingVersion.State.DRAFT).delete()
-        tell(request, "The draft is thrown away.")
-        return HttpResponseRedirect(words.route_url(route.pk))
-
 
 # --- What the page shows -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Question:
-    """Leads wait for a route that could send them: they are sent, or stay, at a person's word."""
-
-    count: int
-    first: list[Lead]
-    more: int
-
-
-def question(route: Route) -> Question | None:
-    """The question that stands open for a route; None while there is nothing to ask."""
-    if not route.enabled or not route.offer.enabled or route.live_mapping is None:
+def _approvals(request: HttpRequest, route: Route) -> dict[str, Any] | None:
+    """What waits for a person's word along this route."""
+    if not request.user.has_perm("crm_sync.view_delivery"):
         return None
-    waiting = route.waiting_leads()
-    count = waiting.count()
-    if not count:
+    held = Delivery.objects.filter(route=route, held_reason=Delivery.Held.APPROVAL)
+    count = held.order_by()[:CAP].count()
+    if not count and not route.needs_approval:
         return None
-    first = list(waiting.select_related("offer", "submission").order_by("-received_at")[:SHOWN_WAITING])
-    return Question(count, first, count - len(first))
-
-
-def _held(route: Route) -> QuerySet[Delivery]:
-    return Delivery.objects.filter(
-        route=route, state=Delivery.State.HELD, held_reason=Delivery.Held.MAPPING_BROKEN
-    )
+    query: dict[str, Any] = {
+        "destination": route.destination_id,
+        "offer": route.offer_id,
+        "held_reason": Delivery.Held.APPROVAL,
+    }
+    url = f"{reverse('admin:crm_sync_delivery_changelist')}?{urlencode(query)}"
+    return {"count": words.capped(count, CAP), "some": bool(count), "url": url}
 
 
 def _page(request: HttpRequest, route: Route, may: dict[str, bool]) -> dict[str, Any]:
-    spec, live, draft = route.destination.spec, route.live_mapping, route.draft
-    own, inherited = editable_rules(route), route.destination.default_rules()
-    sees_leads = request.user.has_perm("leads.view_lead")
+    owner, live = Owner(route), route.live_mapping
+    spec = words.spec_of(route.destination)
     return {
         "title": str(route),
         "subtitle": None,
         "route": route,
         "spec": spec,
         "live": live,
-        "draft": draft,
         "mapping_state": words.mapping_state(route),
-        "own_rows": [words.row(rule, spec) for rule in own],
-        "inherited_rows": [words.row(rule, spec, own) for rule in inherited],
-        "missing": unmapped_required(compose(own, inherited), spec.fields),
-        "broken_url": words.route_url(route.pk, live.broken_field) if live and live.broken else "",
-        "held": _held(route).count(),
+        "mapping_url": words.mapping_url(route) if spec else "",
+        "troubles": troubles(request, owner),
+        "missing": unmapped_required(owner.whole(owner.rules), spec.fields) if spec else [],
+        "held": held(route).count(),
+        "approvals": _approvals(request, route),
         "question": question(route),
         "waiting_unpublished": route.waiting_leads().count() if live is None else 0,
-        "preview": _preview(route, request.GET["preview"])
-        if sees_leads and "preview" in request.GET
-        else None,
-        "sees_leads": sees_leads,
+        "sees_leads": request.user.has_perm("leads.view_lead"),
         "may": may,
-        "may_publish": request.user.has_perm(PUBLISH) and request.user.has_perm("crm_sync.change_route"),
+        "may_edit_rows": may_change(request, owner),
         "sees_connection": request.user.has_perm("crm_sync.view_destination"),
         "has_sendings": route.deliveries.exists(),
-        "extra_rows": EXTRA_ROWS,
         "demo": route.destination.is_demo,
     }
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What the mapping makes of one lead. Nothing is sent."""
-
-    lead: Lead
-    rows: list[tuple[str, str, str]]
-    problems: list[tuple[str, str]]
-    left_out: list[str]
-    others: list[Lead]
-
-
-def _preview(route: Route, wanted: str) -> Preview | None:
-    """The record that a lead would give with the rows as they are saved, draft or live."""
-    leads = Lead.objects.filter(offer=route.offer).select_related("offer").order_by("is_test", "-received_at")
-    recent = list(leads[:SHOWN_LEADS])
-    lead = next((lead for lead in recent if str(lead.pk) == wanted), recent[0] if recent else None)
-    if lead is None:
-        return None
-    own = editable_rules(route)
-    applied = apply(compose(own, route.destination.default_rules()), lead.values())
-    labels = {target.name: target.label for target in route.destination.spec.fields}
-    return Preview(
-        lead=lead,
-        rows=[
-            (labels.get(target, target), clip(_shown(value), 400), _origin(applied, target, len(own)))
-            for target, value in applied.record.items()
-        ],
-        problems=[
-            (labels.get(problem.target, problem.target), problem.message) for problem in applied.problems
-        ],
-        left_out=[labels.get(target, target) for target in applied.used if target not in applied.record],
-        others=[other for other in recent if other.pk != lead.pk],
-    )
-
-
-def _origin(applied: Applied, target: str, own: int) -> str:
-    index = applied.used[target]
-    return f"Row {index + 1}" if index < own else "Inherited"
-
-
-def _shown(value: object) -> str:
-    return "yes" if value is True else "no" if value is False else str(value)
-
-
-# --- On the offer's page -------------------------------------------------------------------------------------
-
-
-def offer_panel(request: HttpRequest, offer: Offer) -> SafeString:
-    """Where the leads of an offer go."""
-    if not request.user.has_perm("crm_sync.view_route"):
-        return SafeString("")
-    routes = Route.objects.filter(offer=offer).select_related("offer", "destination__state")
-    now = timezone.now()
-    context = {
-        "offer": offer,
-        "routes": [
-            {
-                "route": route,
-                "url": words.route_url(route.pk),
-                "name": words.name_of(route.destination),
-                "mapping": words.mapping_state(route),
-                "broken": bool((live := route.live_mapping) and live.broken),
-                "state": route.destination.state,
-                "health": words.connection_state(route.destination.state, now),
-                "owed": route.deliveries.owed().count(),
-                "unsent": route.waiting_leads().count(),
-                "question": live is not None and offer.enabled and route.enabled,
-            }
-            for route in routes
-        ],
-        "may_add": request.user.has_perm("crm_sync.add_route"),
-        "waiting": Lead.objects.filter(offer=offer, is_test=False).count() if not routes else 0,
-    }
-    return render_to_string("admin/crm_sync/offer_panel.html", context, request)

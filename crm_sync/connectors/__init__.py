@@ -1,16 +1,39 @@
-"""The registry: every kind of CRM there is. A new one: its module, a line here, its recorded exchanges."""
+"""The registry: every kind of CRM there is. A new one: its module or package, a line here, its recorded exchanges."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from crm_sync.connectors.base import Connector, validate_settings
+from crm_sync.connectors.azure_table import AzureTableConnector
+from crm_sync.connectors.base import Connector
 from crm_sync.connectors.demo import DemoConnector
+from crm_sync.connectors.dynamics365 import Dynamics365Connector
+from crm_sync.connectors.email import EmailConnector
+from crm_sync.connectors.hubspot import HubSpotConnector
+from crm_sync.connectors.odoo import OdooConnector
+from crm_sync.connectors.power_automate import PowerAutomateConnector
+from crm_sync.connectors.salesforce import SalesforceConnector
+from crm_sync.connectors.salesforce_web_to_lead import SalesforceWebToLeadConnector
+from crm_sync.connectors.settings import validate_settings
 from crm_sync.connectors.webhook import WebhookConnector
 
 __all__ = ["REGISTRY", "Connector", "UnknownConnector", "all", "get", "validate_settings"]
 
 REGISTRY: Mapping[str, type[Connector]] = MappingProxyType(
-    {connector.spec.slug: connector for connector in (WebhookConnector, DemoConnector)}
+    {
+        connector.spec.slug: connector
+        for connector in (
+            Dynamics365Connector,
+            SalesforceConnector,
+            HubSpotConnector,
+            OdooConnector,
+            AzureTableConnector,
+            SalesforceWebToLeadConnector,
+            PowerAutomateConnector,
+            EmailConnector,
+            WebhookConnector,
+            DemoConnector,
+        )
+    }
 )
 
 

@@ -3,18 +3,12 @@
 from collections.abc import Sequence
 
 from crm_sync.connectors.base import Connector, Record, Request
+from crm_sync.connectors.suggestions import field
 from crm_sync.http import Response
 from crm_sync.outcomes import Delivered
-from crm_sync.spec import FieldType, Spec, TargetField
+from crm_sync.spec import Spec, TargetField
 
 BASE_URL = "http://demo-crm.internal/api"
-
-
-def _field(name: str, label: str, source: str, type: FieldType = "text", transform: str = "") -> TargetField:  # noqa: A002
-    rule: dict[str, object] = {"kind": "field", "source": source}
-    if transform:
-        rule["transform"] = transform
-    return TargetField(name, label, type, suggested=rule)
 
 
 class DemoConnector(Connector):
@@ -32,16 +26,16 @@ class DemoConnector(Connector):
                 max_length=300,
                 suggested={"kind": "template", "template": "{{ offer_title }}: {{ full_name }}"},
             ),
-            _field("first_name", "First name", "first_name"),
-            _field("last_name", "Last name", "last_name"),
-            _field("email", "Email", "email", "email"),
-            _field("phone", "Phone", "phone", "phone"),
-            _field("company", "Company", "company"),
-            _field("job_title", "Job title", "title"),
-            _field("country", "Country", "country", transform="country_name"),
-            _field("source", "Source", "source"),
-            _field("action", "Action", "action"),
-            _field("description", "Description", "description"),
+            field("first_name", "First name", "first_name"),
+            field("last_name", "Last name", "last_name"),
+            field("email", "Email", "email", "email"),
+            field("phone", "Phone", "phone", "phone"),
+            field("company", "Company", "company"),
+            field("job_title", "Job title", "title"),
+            field("country", "Country", "country", transform="country_name"),
+            field("source", "Source", "source"),
+            field("action", "Action", "action"),
+            field("description", "Description", "description"),
         ),
         idempotent_by="The record's own id is the delivery's key, and no second record can have it.",
     )

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from standardwebhooks import Webhook
 
-from crm_sync.connectors.base import Connector, ErrorRow, Record, Request, Stopped, throttled
+from crm_sync.connectors.answers import ErrorRow, throttled
+from crm_sync.connectors.base import Connector, Record, Request, Stopped
 from crm_sync.http import Response
 from crm_sync.outcomes import Delivered
 from crm_sync.spec import Setting, Spec

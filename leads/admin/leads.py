@@ -108,7 +108,7 @@ class LeadAdmin(admin.ModelAdmin):
     # The list
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        columns = [_as_function(column, number) for number, column in enumerate(ports.lead_columns)]
+        columns = [_as_function(column, number, request) for number, column in enumerate(ports.lead_columns)]
         return ["received", "person", "did", "offer", "from_country", "status", *columns]
 
     def get_list_display_links(self, request: HttpRequest, list_display: Any) -> tuple[str, ...]:
@@ -225,11 +225,11 @@ def _change(form: Any, name: str) -> str:
     return f"{label}: {shown(form.initial.get(name))} → {shown(form.cleaned_data.get(name))}"
 
 
-def _as_function(column: LeadColumn, number: int) -> Callable[[Lead], str | SafeString]:
+def _as_function(column: LeadColumn, number: int, request: HttpRequest) -> Callable[[Lead], str | SafeString]:
     """The column as the admin wants it: it asks every column for a __name__, and lead columns are objects."""
 
     def show(lead: Lead) -> str | SafeString:
-        return column(lead)
+        return column(request, lead)
 
     show.__name__ = f"plugged_{number}"
     show.short_description = column.short_description  # type: ignore[attr-defined]

@@ -7,24 +7,23 @@ The page: the same person came to connect a listing in Partner Center. So the UR
 to paste it and what has arrived since; then where its leads go; the rest is switches that are rarely touched.
 """
 
-import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
-from django.forms import JSONField
+from django.db.models import Exists, OuterRef, QuerySet, Subquery, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from leads.admin import endpoints, wrong_offer
+from leads.admin.offer_schema import SchemaChecks, SchemaForm
 from leads.models import Endpoint, Lead, Offer, Submission
-from leads.ports import ports
-from leads.vault import MASK, VaultError
+from leads.ports import OfferColumn, ports
 from leads.wording import DEMO_BADGE, when
 
 # By Microsoft, or by whoever else has the URL; a sample made here proves nothing.
@@ -40,23 +39,7 @@ TESTED = "Microsoft's test lead arrived. Real leads start after the offer is pub
 ONE_BUTTON = {"show_save_and_add_another": False, "show_save_and_continue": False}
 
 
-class SchemaField(JSONField):
-    """JSON over several lines, and an empty box where there is none."""
-
-    def prepare_value(self, value: Any) -> Any:
-        if value is None:
-            return ""
-        return json.dumps(value, indent=2) if isinstance(value, dict) else super().prepare_value(value)
-
-
-class OfferForm(forms.ModelForm):
-    schema = SchemaField(
-        label="JSON schema",
-        required=False,
-        help_text=Offer._meta.get_field("schema").help_text,
-        widget=forms.Textarea(attrs={"rows": 8, "class": "vLargeTextField code"}),
-    )
-
+class OfferForm(SchemaForm):
     class Meta:
         model = Offer
         fields = (
@@ -76,21 +59,27 @@ class OfferForm(forms.ModelForm):
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ShownEndpoint:
-    """An endpoint URL as this user may see it."""
+def _columns(request: HttpRequest) -> list[OfferColumn]:
+    """What other parts tell of each offer."""
+    return [column for column in ports.offer_columns if request.user.has_perm(column.permission)]
 
-    id: int
-    url: str
-    expires_at: Any
+
+def _as_function(column: OfferColumn, number: int) -> Callable[[Offer], str | SafeString]:
+    """The column as the admin wants it: it asks every column for a __name__, and these are objects."""
+
+    def show(offer: Offer) -> str | SafeString:
+        return column(offer)
+
+    show.__name__ = f"plugged_{number}"
+    show.short_description = column.short_description  # type: ignore[attr-defined]
+    return show
 
 
 @admin.register(Offer)
-class OfferAdmin(admin.ModelAdmin):
+class OfferAdmin(SchemaChecks):
     form = OfferForm
     change_form_template = "admin/leads/offer/change_form.html"
     change_list_template = "admin/leads/offer/change_list.html"
-    list_display = ("name", "listing", "on", "url_state", "last_lead")
     list_display_links = ("name",)
     search_fields = ("title", "publisher_id", "offer_id")
     list_per_page = 50
@@ -104,24 +93,31 @@ class OfferAdmin(admin.ModelAdmin):
 
     # The list
 
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        columns = [_as_function(column, number) for number, column in enumerate(_columns(request))]
+        return ["name", "listing", "on", "url_state", "last_lead", *columns]
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changes = super().get_changelist_instance(request)
+        names = [name for column in _columns(request) for name in column.prefetch]
+        prefetch_related_objects(list(changes.result_list), *names)
+        return changes
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Offer]:
         """With what has reached each offer from outside, as one query."""
         arrived = Lead.objects.filter(offer=OuterRef("pk"), submission__origin__in=FROM_OUTSIDE)
         real = arrived.filter(is_test=False).order_by("-received_at")
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                last_lead_at=Subquery(real.values("received_at")[:1]),
-                was_tested=Exists(arrived.filter(is_test=True)),
-                was_reached=Exists(Submission.objects.filter(offer=OuterRef("pk"), origin__in=FROM_OUTSIDE)),
-                has_url=Exists(Endpoint.objects.open(timezone.now()).filter(offer=OuterRef("pk"))),
-            )
+        return wrong_offer.with_offer_named(super().get_queryset(request)).annotate(
+            last_lead_at=Subquery(real.values("received_at")[:1]),
+            was_tested=Exists(arrived.filter(is_test=True)),
+            was_reached=Exists(Submission.objects.filter(offer=OuterRef("pk"), origin__in=FROM_OUTSIDE)),
+            has_url=Exists(Endpoint.objects.open(timezone.now()).filter(offer=OuterRef("pk"))),
         )
 
     @admin.display(description="offer", ordering="title")
     def name(self, offer: Offer) -> SafeString:
-        return format_html("{} {}", offer.title, DEMO_BADGE if offer.is_demo else "")
+        demo = DEMO_BADGE if offer.is_demo else ""
+        return format_html("{} {} {}", offer.title, demo, wrong_offer.badge(offer))
 
     @admin.display(description="listing", ordering="publisher_id")
     def listing(self, offer: Offer) -> str:
@@ -140,6 +136,18 @@ class OfferAdmin(admin.ModelAdmin):
         return when(offer.last_lead_at) if offer.last_lead_at else "None yet"
 
     # The page
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/rotate/", view(partial(endpoints.rotate, self)), name="leads_offer_rotate"),
+            path(
+                "<int:pk>/revoke/<int:endpoint>/",
+                view(partial(endpoints.revoke, self)),
+                name="leads_offer_revoke",
+            ),
+            *super().get_urls(),
+        ]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and (obj is None or not _has_leads(obj))
@@ -173,18 +181,13 @@ class OfferAdmin(admin.ModelAdmin):
         return super().change_view(request, object_id, form_url, {**found, **(extra_context or {})})
 
     def _page(self, request: HttpRequest, offer: Any) -> dict[str, Any]:
-        problem = ""
         may_reveal = request.user.has_perm("leads.reveal_endpoint")
-        try:
-            endpoints = _endpoints(offer, may_reveal=may_reveal)
-        except VaultError as error:
-            endpoints, problem = [], str(error)
         return {
+            **endpoints.shown(offer, timezone.now(), may_reveal=may_reveal),
             "offer": offer,
             "demo_badge": DEMO_BADGE if offer.is_demo else "",
-            "endpoints": endpoints,
-            "endpoint_problem": problem,
             "may_reveal": may_reveal,
+            "may_rotate": request.user.has_perm(endpoints.ROTATE),
             "is_public": settings.PUBLIC_URL.startswith("https://"),
             "url_state": state_of(offer),
             "is_live": offer.last_lead_at is not None,
@@ -209,17 +212,3 @@ def state_of(offer: Any) -> str:
 
 def _has_leads(offer: Offer) -> bool:
     return offer.submissions.exists()
-
-
-def _endpoints(offer: Offer, *, may_reveal: bool) -> list[ShownEndpoint]:
-    """The URLs that take leads. Raises VaultError where a key does not open.
-
-    For those who may not see a key it is not even decrypted.
-    """
-    rows = offer.endpoints.open(timezone.now())
-    if not may_reveal:
-        rows = rows.defer("key")
-    return [
-        ShownEndpoint(row.pk, row.url if may_reveal else f"{settings.PUBLIC_URL}/in/{MASK}", row.expires_at)
-        for row in rows
-    ]

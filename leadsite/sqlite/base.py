@@ -10,7 +10,6 @@ import fcntl
 import os
 import threading
 import time
-from typing import IO
 
 from django.db import OperationalError
 from django.db.backends.sqlite3 import base
@@ -18,13 +17,13 @@ from django.db.backends.sqlite3 import base
 INTERVAL = 0.0005  # seconds
 
 _among_threads = threading.Lock()
-_files: dict[tuple[int, str], IO[str]] = {}
+_files: dict[tuple[int, str], int] = {}
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """Takes the turn before BEGIN IMMEDIATE, gives it back after COMMIT or ROLLBACK."""
 
-    _turn: IO[str] | None = None
+    _turn: int | None = None
 
     def _start_transaction_under_autocommit(self) -> None:
         if not self.is_in_memory_db():
@@ -60,7 +59,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             _among_threads.release()
 
 
-def _take_turn(path: str, timeout: float) -> IO[str]:
+def _take_turn(path: str, timeout: float) -> int:
     """Wait for the turn, at most `timeout` seconds. Raises OperationalError, as SQLite does."""
     deadline = time.monotonic() + timeout
     if not _among_threads.acquire(timeout=timeout):
@@ -68,7 +67,9 @@ def _take_turn(path: str, timeout: float) -> IO[str]:
     try:
         # One file a process: a fork shares its parent's, and with it the lock.
         key = os.getpid(), path
-        file = _files.get(key) or _files.setdefault(key, open(path, "a"))  # noqa: PTH123, SIM115
+        file = _files.get(key)
+        if file is None:
+            file = _files[key] = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,9 +8,24 @@ import os
 import uuid
 
 import django
+import environ
 from django.conf import settings
 
-NAME = os.environ["PLAIN_DATABASE"]
+URL = os.environ["PLAIN_DATABASE"]  # sqlite:///path or postgres://...
+
+if URL.startswith("postgres"):
+    DATABASE = environ.Env.db_url_config(URL) | {"CONN_MAX_AGE": None}
+else:
+    DATABASE = {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": URL.removeprefix("sqlite:///"),
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+        },
+    }
 
 settings.configure(
     SECRET_KEY="only for the benchmark",
@@ -19,18 +34,7 @@ settings.configure(
     INSTALLED_APPS=[],
     MIDDLEWARE=[],
     USE_TZ=True,
-    DATABASES={
-        "default": {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": NAME,
-            "CONN_MAX_AGE": None,
-            "OPTIONS": {
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-                "transaction_mode": "IMMEDIATE",
-                "timeout": 20,
-            },
-        }
-    },
+    DATABASES={"default": DATABASE},
 )
 django.setup()
 

@@ -67,7 +67,10 @@ class Demo:
     def owe(self, **values: Any) -> Delivery:
         """A lead that is to be sent."""
         return Delivery.objects.create(
-            lead=self.lead(), route=self.route, destination=self.destination, due_at=self.clock.now, **values
+            lead=self.lead(),
+            route=self.route,
+            destination=self.destination,
+            **{"due_at": self.clock.now} | values,
         )
 
     def switch(self, mode: str, field: str = "job_title") -> None:

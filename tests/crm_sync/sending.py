@@ -1,18 +1,15 @@
 """What tests of sending share: a clock to move, a CRM that answers as told, and rows made in one line."""
 
 import itertools
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection, connections
 
-from crm_sync import connectors, delivery, publishing
+from crm_sync import claiming, connectors, draining, publishing, pushing
 from crm_sync.connectors.base import Check, Connector, Request
 from crm_sync.mapping import Rule
 from crm_sync.models import Attempt, Delivery, Destination, DestinationState, Route
@@ -102,9 +99,12 @@ class Crm:
         return Scripted
 
 
-def install(monkeypatch: pytest.MonkeyPatch, slug: str = "scripted", *, idempotent: bool = True) -> Crm:
-    """A CRM of a kind of its own, in the registry for the length of a test."""
+def install(
+    monkeypatch: pytest.MonkeyPatch, slug: str = "scripted", *, idempotent: bool = True, **declared: Any
+) -> Crm:
+    """A CRM of a kind of its own, in the registry for the length of a test. `declared`: what else its spec says."""
     crm = Crm(slug, idempotent=idempotent)
+    crm.spec = replace(crm.spec, **declared)
     monkeypatch.setattr(connectors, "REGISTRY", {**connectors.REGISTRY, slug: crm.connector()})
     return crm
 
@@ -144,30 +144,10 @@ def attempts_of(sending: Delivery) -> list[Attempt]:
     return list(Attempt.objects.filter(delivery=sending).order_by("number"))
 
 
-def take(destination: Destination, at: datetime, slots: int = 1) -> list[delivery.Claim]:
-    return delivery.claim(destination.pk, slots, at=at)
+def take(destination: Destination, at: datetime, slots: int = 1) -> list[pushing.Claim]:
+    return list(claiming.claim(destination.pk, slots, at=at).leases)
 
 
 def drain(destination: Destination, clock: Clock, slots: int = 50) -> int:
     """One round of work on a destination, in this thread."""
-    return delivery.Drain(destination.pk, Inline(), slots=slots, clock=clock).run()
-
-
-@contextmanager
-def database_in(directory: Path) -> Iterator[None]:
-    """The test database as a file, which several threads can use at once; the one in memory is put back after."""
-    file = directory / "test.sqlite3"
-    connection.ensure_connection()
-    with closing(sqlite3.connect(file)) as copy:
-        # Not a backup, which would wait for the end of the transaction that this test may be in.
-        copy.executescript("\n".join(connection.connection.iterdump()))
-    memory, options = connections["default"], connections.settings["default"]
-    name = options["NAME"]
-    del connections["default"]
-    options["NAME"] = str(file)
-    try:
-        yield
-    finally:
-        connections["default"].close()
-        options["NAME"] = name
-        connections["default"] = memory
+    return draining.Drain(destination.pk, Inline(), slots=slots, clock=clock).run()

@@ -1,19 +1,24 @@
 """CRM connections on screen: made from what a connector declares, their health in words, their secrets kept."""
 
 import re
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from crm_sync import connectors
 from crm_sync.connectors.base import Connector
-from crm_sync.models import Destination, DestinationState, Route
+from crm_sync.models import Delivery, DemoRecord, Destination, DestinationState, Route
 from crm_sync.spec import Setting, Spec
 from leads import ports
+from leads.models import Lead
 from tests.crm_sync import sending
-from tests.crm_sync.screens import Demo, html_of, press, text_of, url_of
+from tests.crm_sync.screens import Demo, html_of, press, text_of, url_of, words
 from tests.staff import signed_in
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +46,8 @@ def hook(**values: Any) -> Destination:
 def save(who: str, destination: Destination | None = None, kind: str = "webhook", **inputs: str) -> Any:
     """Fill in the form of a connection as a user and press Save."""
     url = url_of(destination) if destination else f"{ADD}?connector={kind}"
-    data = {"name": "Hook", "max_in_flight": "10", "setting_url": ADDRESS, "setting_secret": ""} | inputs
+    limits = {"max_in_flight": "10", "keep_tries_days": "90"}
+    data = {"name": "Hook", "setting_url": ADDRESS, "setting_secret": ""} | limits | inputs
     return signed_in(who).post(url, data)
 
 
@@ -212,7 +218,7 @@ def test_the_list_counts_what_waits_and_what_is_held() -> None:
     demo.owe()
     demo.owe(state="held", held_reason="approval")
     text = text_of(signed_in("dave"), LIST)
-    assert "1, and 1 held" in text
+    assert "1 waiting, 1 held" in text
     assert "Never" in text
 
 
@@ -231,6 +237,238 @@ def test_it_says_which_offers_send_there() -> None:
     html = html_of(signed_in("dave"), url_of(demo.destination))
     assert f'href="{url_of(demo.route)}"' in html
     assert "Live v1" in html
+
+
+# Limits and credentials
+
+
+def test_a_new_connection_starts_with_the_limits_of_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    crm = sending.install(monkeypatch)
+    crm.spec = replace(crm.spec, max_in_flight=3, max_per_second=7, max_per_day=5000)
+    monkeypatch.setattr(connectors.REGISTRY["scripted"], "spec", crm.spec)
+    html = html_of(signed_in("erin"), ADD, connector="scripted")
+    for name, value in {
+        "max_in_flight": 3,
+        "max_per_second": 7,
+        "max_per_day": 5000,
+        "keep_tries_days": 90,
+    }.items():
+        assert re.search(rf'name="{name}" value="{value}"', html)
+
+
+def test_limits_are_saved_and_none_of_them_is_nothing() -> None:
+    destination = hook()
+    limits = {"max_in_flight": "4", "max_per_second": "", "max_per_day": "900", "keep_tries_days": "0"}
+    assert save("erin", destination, **limits).status_code == 302
+    destination.refresh_from_db()
+    assert (destination.max_per_second, destination.max_per_day, destination.keep_tries_days) == (
+        None,
+        900,
+        0,
+    )
+    assert "max_per_day" in errors_of(save("erin", destination, max_per_day="0"))
+
+
+def test_pushes_of_this_day_stand_beside_the_limit() -> None:
+    destination = hook()
+    assert "Pushes today" not in text_of(signed_in("dave"), url_of(destination))
+    Destination.objects.update(max_per_day=900)
+    today = timezone.now().astimezone(UTC).date()
+    in_state(destination, "working", day=today, pushed_today=120)
+    assert "120 of 900 a day" in text_of(signed_in("dave"), url_of(destination))
+    in_state(destination, "working", day=today - timedelta(days=1))
+    assert "0 of 900 a day" in text_of(signed_in("dave"), url_of(destination))
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [(9, "in 9 days"), (1, "in 1 day,"), (0, "today"), (-3, "3 days ago"), (400, "as somebody typed below.")],
+)
+def test_the_end_of_the_credentials_is_told_in_days(days: int, words: str) -> None:
+    destination, day = hook(), timezone.localdate() + timedelta(days=days)
+    assert save("erin", destination, credentials_expire_on=f"{day:%Y-%m-%d}").status_code == 302
+    text = text_of(signed_in("bob"), url_of(destination))
+    assert words in text
+    assert f"{day:%Y-%m-%d}" in text
+    assert ("Renew them" in text) == (0 <= days <= 30)
+
+
+def test_what_the_crm_tells_of_its_credentials_counts_and_is_not_typed() -> None:
+    destination = hook()
+    Destination.objects.update(credentials_expire_on=timezone.localdate())
+    in_state(destination, "working", credentials_expire_on=timezone.localdate() + timedelta(days=99))
+    html = html_of(signed_in("erin"), url_of(destination))
+    assert "in 99 days, as the CRM says" in words(html)
+    assert 'name="credentials_expire_on"' not in html
+    save("erin", destination)
+    destination.refresh_from_db()
+    assert destination.credentials_expire_on == timezone.localdate()
+
+
+def test_a_connection_without_credentials_is_not_asked_when_they_end() -> None:
+    assert 'name="credentials_expire_on"' not in html_of(signed_in("erin"), url_of(Demo().destination))
+
+
+# The queue, and what stands still
+
+
+def test_the_queue_says_how_many_wait_since_when_and_when_the_next_try_is() -> None:
+    demo = Demo()
+    demo.owe(created_at=timezone.now() - timedelta(hours=3), due_at=timezone.now() + timedelta(minutes=5))
+    demo.owe(created_at=timezone.now() - timedelta(hours=1), due_at=timezone.now() + timedelta(minutes=9))
+    demo.owe(
+        state="leased", lease_token=demo.lead().pk, lease_expires_at=timezone.now() + timedelta(minutes=1)
+    )
+    text = text_of(signed_in("dave"), url_of(demo.destination))
+    assert "Waiting 2 leads , the oldest from 3 h ago" in text
+    assert "On its way 1" in text
+    assert "Next try At " in text
+    in_state(demo.destination, "paused")
+    assert "Once somebody presses Resume" in text_of(signed_in("dave"), url_of(demo.destination))
+
+
+def test_what_stands_still_is_told_by_reason_with_the_words_of_the_crm() -> None:
+    demo = Demo()
+    demo.switch("down")
+    demo.owe()
+    demo.drain()
+    demo.owe(state="rejected", reason="Taken by 4711", reason_group="Taken by …")
+    html = html_of(signed_in("bob"), url_of(demo.destination))
+    text = words(html)
+    assert (
+        "Waiting for another try 1 The CRM failed (HTTP 503): down: The demo CRM is switched to down." in text
+    )
+    assert "Refused 1 Taken by 4711" in text
+    assert text.count("Retry all like this") == 2
+    assert "Retry all like this" not in text_of(signed_in("dave"), url_of(demo.destination))
+
+
+def test_more_connections_ask_no_more_questions() -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as asked:
+            html_of(signed_in("dave"), LIST)
+        return len(asked)
+
+    Demo().owe()
+    queries()  # what is asked once a process
+    few = queries()
+    for _ in range(5):
+        sending.make_destination("webhook")
+    assert queries() == few
+
+
+# One sample
+
+
+def send_sample(who: str, destination: Destination, key: str = "") -> str:
+    return press(signed_in(who), url_of(destination, "sample"), key=key or str(uuid4()))
+
+
+def test_a_sample_is_shown_before_it_is_sent() -> None:
+    destination = Demo().destination
+    assert url_of(destination, "sample") in html_of(signed_in("bob"), url_of(destination))
+    text = text_of(signed_in("bob"), url_of(destination, "sample"))
+    assert "Send one sample to Demo CRM?" in text
+    assert "The record sample" in text
+    assert "Sam" in text
+    assert "sam.sample@example.com" in text
+    assert not DemoRecord.objects.exists()
+
+
+def test_a_sample_arrives_once_and_is_no_lead() -> None:
+    destination, key = Demo().destination, str(uuid4())
+    text = send_sample("bob", destination, key)
+    assert "The sample arrived in Demo CRM" in text
+    assert "Open the record" in text
+    assert "PUT http://demo-crm.internal/api/leads/" in text
+    assert "201" in text
+    assert DemoRecord.objects.get().record["email"] == "sam.sample@example.com"
+    assert not Lead.objects.exists()
+    assert not Delivery.objects.exists()
+    send_sample("bob", destination, key)
+    assert DemoRecord.objects.count() == 1, "a second click or a reload makes no second record"
+
+
+@pytest.mark.parametrize(
+    ("mode", "sentences"),
+    [
+        ("refusing_field", ("did not arrive", "refuses the field job_title", "no field job_title")),
+        ("wrong_credentials", ("did not arrive", "Mend the settings", "does not accept the credentials")),
+        ("throttled", ("did not arrive", "slow down")),
+        ("answer_lost", ("may have arrived", "Look for Sam Sample")),
+    ],
+)
+def test_a_sample_that_does_not_arrive_says_why_and_what_to_do(mode: str, sentences: tuple[str, ...]) -> None:
+    demo = Demo()
+    demo.switch(mode)
+    text = send_sample("bob", demo.destination)
+    for sentence in sentences:
+        assert sentence in text
+    assert sending.state_of(demo.destination).state == "working", "a sample says nothing of the leads"
+
+
+def test_a_sample_says_that_it_counts_and_waits_for_the_next_day_once_the_limit_is_reached() -> None:
+    destination = Demo().destination
+    Destination.objects.update(max_per_day=1)
+    url = url_of(destination, "sample")
+    assert "counts towards the limit of 1 push a day; 0 went today." in text_of(signed_in("bob"), url)
+    assert "The sample arrived" in send_sample("bob", destination)
+    assert "Pushes today 1 of 1 a day" in text_of(signed_in("bob"), url_of(destination))
+    text = send_sample("bob", destination)
+    assert "Nothing was sent: the limit a day is reached." in text
+    assert "The limit of 1 push a day is reached, and a sample counts as one. One can go from" in text
+    assert "Send one sample to Demo CRM" not in text
+    assert DemoRecord.objects.count() == 1
+
+
+def test_a_paused_connection_says_that_no_sample_goes_there_either() -> None:
+    destination = Demo().destination
+    in_state(destination, "paused", reason="The CRM moves")
+    text = send_sample("bob", destination)
+    assert "Nothing was sent: somebody paused the connection." in text
+    assert "No sample can go to Demo CRM now" in text
+    assert "The CRM moves. While it is paused no sample goes either. Press Resume first." in text
+    assert "Sam" in text, "the record is shown all the same"
+    assert not DemoRecord.objects.exists()
+
+
+def test_a_crm_that_asked_to_slow_down_gets_no_sample_before_its_time() -> None:
+    destination = Demo().destination
+    in_state(destination, "slowed", until=timezone.now() + timedelta(hours=3), failures=1)
+    assert "Demo CRM asked to slow down: a sample can go at" in send_sample("bob", destination)
+    assert not DemoRecord.objects.exists()
+
+
+def test_a_stopped_connection_gets_the_sample_and_says_what_comes_next() -> None:
+    destination = Demo().destination
+    in_state(destination, "stopped", reason="The key is wrong")
+    assert "once it arrives, press Test connection" in text_of(
+        signed_in("bob"), url_of(destination, "sample")
+    )
+    assert "The sample arrived" in send_sample("bob", destination)
+
+
+def test_a_connector_that_raises_is_told_as_our_error(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    crm = sending.install(monkeypatch)
+    crm.always = RuntimeError("oops")
+    destination = sending.make_destination("scripted")
+    assert "An error of this software" in send_sample("bob", destination)
+    assert "oops" in caplog.text
+
+
+@pytest.mark.parametrize("who", ["charlie", "dave", "frank"])
+def test_a_sample_needs_its_permission(who: str) -> None:
+    destination = Demo().destination
+    assert signed_in(who).get(url_of(destination, "sample")).status_code == 403
+    assert signed_in(who).post(url_of(destination, "sample"), {"key": str(uuid4())}).status_code == 403
+    assert not DemoRecord.objects.exists()
+
+
+def test_a_sample_without_a_key_or_of_an_unknown_kind_is_not_sent() -> None:
+    destination = Demo().destination
+    assert signed_in("bob").post(url_of(destination, "sample"), {"key": "x"}).status_code == 404
+    old = Destination.objects.create(name="Old", connector="gone")
+    assert "no connector of that kind" in send_sample("bob", old)
 
 
 # Buttons

@@ -18,9 +18,17 @@ from django.db import models, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crm_sync import config, demo_data, publishing, routing
+from crm_sync import config, connectors, demo_data, mapping, publishing, pushing, routing
 from crm_sync.mapping import Rule
-from crm_sync.models import Delivery, Destination, DestinationState, FieldRule, MappingVersion, Route
+from crm_sync.models import (
+    Delivery,
+    Destination,
+    DestinationState,
+    FieldRule,
+    MappingVersion,
+    Route,
+    effective_rules,
+)
 from leads import ports
 from leads.intake import Received, accept, find_endpoint
 from leads.models import Endpoint, Lead, Offer
@@ -32,6 +40,7 @@ NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 KEY = "Kp3-vXo_9QdT5sLwZb7Rf2GhJcNmYtUa"
+KINDS = ", ".join(sorted(connectors.REGISTRY))
 
 EXAMPLE: dict[str, Any] = json.loads("""
 {
@@ -124,14 +133,27 @@ def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[Any, str]:
 # --- The command ---------------------------------------------------------------------------------------------
 
 
-def test_the_example_is_refused_only_for_what_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_is_refused_only_for_what_it_leaves_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_TABLES", "UseDevelopmentStorage=true")
     found = problems(EXAMPLE)
+    assert len(found) == 1
     assert found[0].startswith("offers[0].endpoint_key: A key has 32 to 200 letters")
-    assert found[1] == (
-        "destinations[0].connector: There is no connector 'azure_table'; there are demo, webhook."
-    )
-    assert len(found) == 2
+
+
+def test_the_example_with_a_key_is_applied_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its table gets the one column that is named, and the lead's day, without which there is no row."""
+    monkeypatch.setenv("AZURE_TABLES", "UseDevelopmentStorage=true")
+    document = copy.deepcopy(EXAMPLE)
+    document["offers"][0]["endpoint_key"] = KEY
+    apply(document)
+    route = Route.objects.select_related("destination").get(destination__name="table")
+    values = lead(backup(), description="Call me").values()
+    expected = {"Description": "Call me", "PartitionKey": "2026-03-02T09:30:00Z"}
+    assert mapping.apply(effective_rules(route), values).record == expected
+    live = route.destination.live_mapping
+    assert live is not None
+    as_pushed = pushing.rules(None, list(live.rules.all()), route.destination)
+    assert mapping.apply(as_pushed, values).record == expected
 
 
 def test_the_example_does_what_it_says(
@@ -249,11 +271,13 @@ Change = Callable[[dict[str, Any]], object]
         (lambda d: d["offers"][0].update(schema={"type": "objekt"}), "offers[0].schema: At /type"),
         (lambda d: d["offers"][0].update(endpoint_key="short"), "offers[0].endpoint_key: A key has 32"),
         (lambda d: d["offers"][0].update(endpoint_key=KEY + "/x"), "offers[0].endpoint_key: A key has 32"),
-        (lambda d: d["destinations"][1].pop("connector"), "destinations[1].connector: This is missing; there are demo, webhook."),
-        (lambda d: d["destinations"][1].update(connector="web"), "destinations[1].connector: There is no connector 'web'; there are demo, webhook."),
+        (lambda d: d["destinations"][1].pop("connector"), f"destinations[1].connector: This is missing; there are {KINDS}."),
+        (lambda d: d["destinations"][1].update(connector="web"), f"destinations[1].connector: There is no connector 'web'; there are {KINDS}."),
         (lambda d: d["destinations"][1].update(name="table"), "destinations[1]: table stands in this file already, at destinations[0]."),
         (lambda d: d["destinations"][1].update(max_in_flight=0), "destinations[1].max_in_flight: At least 1."),
         (lambda d: d["destinations"][1].update(max_in_flight=True), "destinations[1].max_in_flight: This must be a whole number"),
+        (lambda d: d["destinations"][1].update(max_per_day=0), "destinations[1].max_per_day: At least 1."),
+        (lambda d: d["destinations"][1].update(max_per_second="5"), "destinations[1].max_per_second: This must be a whole number"),
         (lambda d: d["destinations"][1].pop("settings"), "destinations[1].settings.url: Address is required."),
         (lambda d: d["destinations"][1].update(settings=[]), "destinations[1].settings: This must be an object of texts"),
         (lambda d: d["destinations"][1]["settings"].update(url=7), "destinations[1].settings.url: This must be text in quotes"),
@@ -383,6 +407,29 @@ def test_without_a_key_the_newest_open_url_is_printed(alices: dict[str, Any]) ->
     made = apply(alices).document["offers"][0]["endpoint_url"]
     assert made not in {newest.url, ""}
     assert Endpoint.objects.open(NOW).get().url == made
+
+
+def test_after_a_rotation_the_new_url_is_printed(alices: dict[str, Any]) -> None:
+    apply(alices)
+    old = backup().endpoints.get()
+    new = Endpoint.rotate(backup(), timedelta(days=30), NOW, replacing=old.pk)
+    assert apply(alices).document["offers"][0]["endpoint_url"] == new.url
+    assert Endpoint.objects.count() == 2
+
+
+def test_a_key_that_was_rotated_keeps_its_end_and_says_so(alices: dict[str, Any]) -> None:
+    alices["offers"][0]["endpoint_key"] = KEY
+    apply(alices)
+    old = backup().endpoints.get()
+    Endpoint.rotate(backup(), timedelta(days=30), NOW, replacing=old.pk)
+    again = apply(alices)
+    assert again.document["offers"][0]["endpoint_url"] == old.url
+    assert any(
+        note.startswith("offers[0].endpoint_key: This URL was rotated and takes leads until")
+        for note in again.notes
+    )
+    old.refresh_from_db()
+    assert old.expires_at == NOW + timedelta(days=30)
 
 
 def test_a_key_of_another_offer_is_refused(alices: dict[str, Any]) -> None:
@@ -692,7 +739,13 @@ DESTINATIONS = st.lists(
                 optional={"secret": st.sampled_from([SECRET, ""])},
             ),
         },
-        optional={"mapping": RULES, "max_in_flight": st.integers(1, 100)},
+        optional={
+            "mapping": RULES,
+            "max_in_flight": st.integers(1, 100),
+            "max_per_second": st.none() | st.integers(1, 100),
+            "max_per_day": st.none() | st.integers(1, 100_000),
+            "keep_tries_days": st.integers(0, 1000),
+        },
     ),
     min_size=1,
     max_size=3,

@@ -1,8 +1,14 @@
 """What every connector promises, run over the registry.
 
 A connector's recorded exchanges are `tests/exchanges/<slug>/<event>.json`: settings, record, key and time,
-the requests it then sends with the answer to each, and the outcome. `delivered.json` is the one that the
-general laws build on: they answer its last request differently.
+the requests it then sends with the answer to each, and the outcome; `source` says where the answers are from, an
+independent implementation or the contract. `fields` may add what is known of the CRM's fields. `delivered.json` is the
+one that the general laws build on: they answer its last request differently; its `on_retry` are what a repeated push
+asks besides. A `batch_*.json` has `items` for the
+record and `outcomes` for the outcome.
+
+Of a connector that speaks to a mail server an exchange is a `dialogue`, and `site` names that server. What no HTTP
+answer can put to the test, `test_contract_smtp.py` does.
 """
 
 import base64
@@ -10,9 +16,11 @@ import copy
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -23,74 +31,123 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_sync import connectors, outcomes
-from crm_sync.connectors.base import (
-    Check,
-    Connector,
+from crm_sync.addresses import Policy
+from crm_sync.connectors.answers import (
     ErrorRow,
-    Item,
-    Record,
-    Request,
     Said,
+    already_there,
     fault,
     later,
-    outcome_reason,
     plain,
     rejected,
     retry_after,
     throttled,
     uncertain,
-    validate_settings,
 )
-from crm_sync.http import GuardedClient, Policy
+from crm_sync.connectors.base import (
+    Check,
+    Connector,
+    Item,
+    MailServer,
+    Record,
+    Request,
+    Site,
+    outcome_reason,
+)
+from crm_sync.connectors.memory import memory
+from crm_sync.connectors.settings import validate_settings
+from crm_sync.http import GuardedClient
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected, RetryLater, Throttled
 from crm_sync.recorder import Recorder
 from crm_sync.spec import Setting, Spec, TargetField
+from tests.crm_sync.mail_stage import MailStage
 
-EXCHANGES = Path(__file__).parent.parent / "exchanges"
-RECORDINGS = sorted(EXCHANGES.glob("*/*.json"))
+ROOT = Path(__file__).parents[2]
+EXCHANGES = ROOT / "tests/exchanges"
+RECORDINGS = sorted(path for path in EXCHANGES.glob("*/*.json") if not path.stem.startswith("batch_"))
+BATCHES = sorted(EXCHANGES.glob("*/batch_*.json"))
 
 Answer = Callable[[httpx2.Request], httpx2.Response]
 every_connector = pytest.mark.parametrize("connector", connectors.all(), ids=list(connectors.REGISTRY))
+HTTP = [connector for connector in connectors.all() if connector.protocol == "HTTP"]
+every_http_connector = pytest.mark.parametrize("connector", HTTP, ids=[each.spec.slug for each in HTTP])
+REFUSED_CREDENTIALS = {"HTTP": 401, "SMTP": 535}
 
 
 @dataclass
 class Recording:
     """One recorded push."""
 
+    source: str
     settings: dict[str, str]
-    record: dict[str, Any]
-    key: str
     now: str
     exchanges: list[dict[str, Any]]
-    outcome: dict[str, Any]
+    record: dict[str, Any] = field(default_factory=dict)
+    key: str = ""
+    outcome: dict[str, Any] = field(default_factory=dict)
+    items: list[dict[str, Any]] = field(default_factory=list)
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+    fields: list[dict[str, Any]] | None = None
+    site: dict[str, Any] | None = None
+    retry: bool = False
+    on_retry: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def read(cls, slug: str, event: str = "delivered") -> "Recording":
         return cls(**json.loads((EXCHANGES / slug / f"{event}.json").read_text("utf-8")))
 
     def expected(self) -> Outcome:
-        fields = dict(self.outcome)
-        outcome: Outcome = getattr(outcomes, fields.pop("is"))(**fields)
-        return outcome
+        return _outcome(self.outcome)
+
+    def last_status(self) -> int:
+        """What the last thing that was sent is answered with."""
+        last = self.exchanges[-1]
+        return int(last["dialogue"][-1][1][:3]) if "dialogue" in last else int(last["response"]["status"])
+
+    def installation(self) -> Site:
+        if self.site is None:
+            return Site()
+        return Site(**{**self.site, "mail": MailServer(**self.site["mail"])})
+
+    def known_fields(self) -> list[TargetField] | None:
+        if self.fields is None:
+            return None
+        return [
+            TargetField(**{**each, "choices": tuple((a, b) for a, b in each.get("choices", ()))})
+            for each in self.fields
+        ]
+
+
+def _outcome(stored: dict[str, Any]) -> Outcome:
+    fields = dict(stored)
+    outcome: Outcome = getattr(outcomes, fields.pop("is"))(**fields)
+    return outcome
 
 
 class Stage(httpx2.BaseTransport):
-    """Plays a recording from the beginning for every push; `last` answers the last request in its place."""
+    """Answers each request as the recording does, those to one address in turn; `last` in place of its last answer."""
 
     def __init__(self, recording: Recording, last: Answer | None = None) -> None:
         self.recording = recording
         self.last = last
         self.seen: list[httpx2.Request] = []
-        self._played = threading.local()
+        self._played = Counter[tuple[str, str]]()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         self.seen.append(request)
-        number = getattr(self._played, "number", 0)
-        is_last = number == len(self.recording.exchanges) - 1
-        self._played.number = 0 if is_last else number + 1
-        if is_last and self.last:
+        address = (request.method, str(request.url))
+        exchanges = [*self.recording.exchanges, *self.recording.on_retry]
+        numbers = [
+            number
+            for number, exchange in enumerate(exchanges)
+            if (exchange["request"]["method"], exchange["request"]["url"]) == address
+        ]
+        assert numbers, f"not recorded: {address}"
+        number = numbers[self._played[address] % len(numbers)]
+        self._played[address] += 1
+        if self.last and number == len(self.recording.exchanges) - 1:
             return self.last(request)
-        return _response(self.recording.exchanges[number]["response"])
+        return _response(exchanges[number]["response"])
 
 
 def _response(response: dict[str, Any]) -> httpx2.Response:
@@ -99,11 +156,29 @@ def _response(response: dict[str, Any]) -> httpx2.Response:
     return httpx2.Response(response["status"], headers=response["headers"], **content)
 
 
+def staged(recording: Recording) -> Stage | MailStage:
+    """The far side of a recording."""
+    return MailStage(recording.exchanges) if "dialogue" in recording.exchanges[0] else Stage(recording)
+
+
 def build(
-    connector: type[Connector], recording: Recording, transport: httpx2.BaseTransport, **options: Any
+    connector: type[Connector],
+    recording: Recording,
+    far_side: httpx2.BaseTransport | MailStage,
+    **options: Any,
 ) -> Connector:
-    http = GuardedClient(Policy(), transport=transport, **options)
-    return connector(recording.settings, http, now=lambda: datetime.fromisoformat(recording.now))
+    if isinstance(far_side, MailStage):
+        http = far_side.client(**options)
+    else:
+        http = GuardedClient(Policy(), transport=far_side, **options)
+    now = datetime.fromisoformat(recording.now)
+    return connector(
+        recording.settings,
+        http,
+        fields=recording.known_fields(),
+        site=recording.installation(),
+        now=lambda: now,
+    )
 
 
 def push(connector: type[Connector], last: Answer, *, retry: bool = False, **options: Any) -> Outcome:
@@ -140,10 +215,10 @@ def test_a_connector_declares_each_name_once(connector: type[Connector]) -> None
 
 @every_connector
 def test_required_fields_are_part_of_the_suggested_mapping(connector: type[Connector]) -> None:
-    for field in connector.spec.fields:
-        assert field.label
-        assert field.suggested or not field.required, f"{field.name} is required but not suggested"
-        assert field.suggested is None or (field.suggested["kind"] and "target" not in field.suggested)
+    for target in connector.spec.fields:
+        assert target.label
+        assert target.suggested or not target.required, f"{target.name} is required but not suggested"
+        assert target.suggested is None or (target.suggested["kind"] and "target" not in target.suggested)
 
 
 @every_connector
@@ -164,6 +239,31 @@ def test_an_unknown_slug_is_answered_with_those_there_are() -> None:
         connectors.get("fax")
 
 
+# --- The house ------------------------------------------------------------------------------------
+
+
+def test_no_module_of_the_connectors_is_long() -> None:
+    """One reason each, in 300 lines; what all of them share has 420."""
+    house = Path(connectors.__file__).parent
+    lines = {
+        path.relative_to(house).as_posix(): len(path.read_text("utf-8").splitlines())
+        for path in house.rglob("*.py")
+    }
+    assert {"base.py", "webhook.py", "odoo/connector.py"} <= lines.keys()
+    assert {name: n for name, n in lines.items() if n > (420 if name == "base.py" else 300)} == {}
+
+
+def test_each_connector_stands_under_its_slug_and_imports_no_other() -> None:
+    """What stands under the slug is a module or a package; import-linter holds each that the contract names."""
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    [named] = [each["modules"] for each in stated if each["name"] == "No connector imports another"]
+    assert sorted(named) == sorted(f"{connectors.__name__}.{slug}" for slug in connectors.REGISTRY)
+    for module, connector in zip(
+        named, map(connectors.get, (each.split(".")[-1] for each in named)), strict=True
+    ):
+        assert f"{connector.__module__}.".startswith(f"{module}.")
+
+
 # --- Recorded exchanges ---------------------------------------------------------------------------
 
 
@@ -171,11 +271,12 @@ def test_an_unknown_slug_is_answered_with_those_there_are() -> None:
 def test_a_connector_has_recordings_of_what_matters(connector: type[Connector]) -> None:
     slug = connector.spec.slug
     kinds = {
-        (recording.outcome["is"], recording.exchanges[-1]["response"]["status"])
-        for recording in (Recording.read(slug, path.stem) for path in (EXCHANGES / slug).glob("*.json"))
+        (recording.outcome["is"], recording.last_status())
+        for recording in (Recording.read(slug, path.stem) for path in RECORDINGS if path.parent.name == slug)
     }
     assert {"Delivered", "Rejected", "Throttled", "DestinationFault"} <= {kind for kind, _ in kinds}
-    assert ("DestinationFault", 401) in kinds, "no refused credentials"
+    refused = REFUSED_CREDENTIALS[connector.protocol]
+    assert ("DestinationFault", refused) in kinds, "no refused credentials"
 
 
 def test_every_recording_belongs_to_a_connector() -> None:
@@ -186,8 +287,9 @@ def test_every_recording_belongs_to_a_connector() -> None:
 def test_a_recorded_push_sends_and_concludes_what_was_recorded(path: Path) -> None:
     connector = connectors.get(path.parent.name)
     recording = Recording.read(path.parent.name, path.stem)
-    stage = Stage(recording)
-    outcome = build(connector, recording, stage).push(recording.record, key=recording.key, retry=False)
+    stage = staged(recording)
+    subject = build(connector, recording, stage)
+    outcome = subject.push(recording.record, key=recording.key, retry=recording.retry)
 
     assert outcome == recording.expected()
     assert len(stage.seen) == len(recording.exchanges)
@@ -195,7 +297,10 @@ def test_a_recorded_push_sends_and_concludes_what_was_recorded(path: Path) -> No
         assert_sent(seen, Request(**exchange["request"]))
 
 
-def assert_sent(seen: httpx2.Request, request: Request) -> None:
+def assert_sent(seen: httpx2.Request | Request, request: Request) -> None:
+    if isinstance(seen, Request):
+        assert seen == request
+        return
     assert (seen.method, str(seen.url)) == (request.method, request.url)
     assert {name: seen.headers.get(name) for name in request.headers} == request.headers
     body = json.loads(seen.content) if isinstance(request.body, dict) else seen.content.decode()
@@ -208,7 +313,7 @@ def assert_sent(seen: httpx2.Request, request: Request) -> None:
 @every_connector
 def test_the_dry_run_sends_nothing_and_shows_what_a_push_sends(connector: type[Connector]) -> None:
     recording = Recording.read(connector.spec.slug)
-    stage = Stage(recording)
+    stage = staged(recording)
     subject = build(connector, recording, stage)
     record = copy.deepcopy(recording.record)
 
@@ -225,9 +330,66 @@ def test_the_dry_run_sends_nothing_and_shows_what_a_push_sends(connector: type[C
 @every_connector
 def test_pushing_many_is_pushing_each(connector: type[Connector]) -> None:
     recording = Recording.read(connector.spec.slug)
-    subject = build(connector, recording, Stage(recording))
-    items = [Item(recording.record, recording.key, retry=False)] * 2
-    assert list(subject.push_many(items)) == [recording.expected()] * 2
+    subject = build(connector, recording, staged(recording))
+    items = [Item(recording.record, recording.key, retry=False)]
+    assert list(subject.push_many(items)) == [recording.expected()]
+    if connector.spec.batch_size == 1:
+        assert list(subject.push_many(items * 2)) == [recording.expected()] * 2
+
+
+@pytest.mark.parametrize("path", BATCHES, ids=[f"{path.parent.name}-{path.stem}" for path in BATCHES])
+def test_a_recorded_batch_sends_and_concludes_what_was_recorded(path: Path) -> None:
+    connector = connectors.get(path.parent.name)
+    recording = Recording.read(path.parent.name, path.stem)
+    stage = staged(recording)
+    items = [Item(**{"retry": False, **item}) for item in recording.items]
+    told = build(connector, recording, stage).push_many(items)
+
+    assert list(told) == [_outcome(stored) for stored in recording.outcomes]
+    assert len(stage.seen) == len(recording.exchanges)
+    for seen, exchange in zip(stage.seen, recording.exchanges, strict=True):
+        assert_sent(seen, Request(**exchange["request"]))
+
+
+@every_connector
+def test_a_connector_with_a_batch_call_has_recordings_of_one(connector: type[Connector]) -> None:
+    slug = connector.spec.slug
+    recorded = [Recording.read(slug, path.stem) for path in BATCHES if path.parent.name == slug]
+    assert bool(recorded) == (connector.spec.batch_size > 1)
+    if recorded:
+        kinds = [{outcome["is"] for outcome in recording.outcomes} for recording in recorded]
+        assert any(len(each) > 1 for each in kinds), "no batch of which some failed"
+
+
+@every_connector
+def test_every_row_of_an_error_table_is_shown_by_a_recording(
+    connector: type[Connector], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[ErrorRow | None] = []
+    verdict = Connector.verdict
+
+    def noting(self: Connector, status: int, said: Said, **options: Any) -> Outcome:
+        shown.append(next((row for row in self.errors if row.fits(status, said)), None))
+        return verdict(self, status, said, **options)
+
+    monkeypatch.setattr(Connector, "verdict", noting)
+    slug = connector.spec.slug
+    for path in (path for path in (*RECORDINGS, *BATCHES) if path.parent.name == slug):
+        memory.clear()
+        recording = Recording.read(slug, path.stem)
+        subject = build(connector, recording, staged(recording))
+        if recording.items:
+            subject.push_many([Item(**{"retry": False, **item}) for item in recording.items])
+        else:
+            subject.push(recording.record, key=recording.key, retry=recording.retry)
+    missing = [row for row in connector.errors if row not in shown]
+    assert not missing, "\n".join(map(str, missing))
+
+
+@pytest.mark.parametrize("path", [*RECORDINGS, *BATCHES], ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_recording_says_where_its_answers_are_from(path: Path) -> None:
+    source = json.loads(path.read_text("utf-8"))["source"]
+    assert re.match(r"(recorded from \S+ \d|written from )\S+", source), source
 
 
 # --- No answer, and any answer --------------------------------------------------------------------
@@ -276,7 +438,7 @@ NO_ANSWER: dict[str, tuple[Answer, Outcome]] = {
 }
 
 
-@every_connector
+@every_http_connector
 @pytest.mark.parametrize(("answer", "expected"), NO_ANSWER.values(), ids=list(NO_ANSWER))
 def test_without_an_answer_the_outcome_says_whether_the_record_may_exist(
     connector: type[Connector], answer: Answer, expected: Outcome
@@ -287,7 +449,7 @@ def test_without_an_answer_the_outcome_says_whether_the_record_may_exist(
     assert getattr(outcome, "uncertain", False) == getattr(expected, "uncertain", False)
 
 
-@every_connector
+@every_http_connector
 def test_one_byte_a_second_ends_at_the_deadline(connector: type[Connector]) -> None:
     clock = [0.0]
 
@@ -302,7 +464,7 @@ def test_one_byte_a_second_ends_at_the_deadline(connector: type[Connector]) -> N
     assert clock[0] <= 61
 
 
-@every_connector
+@every_http_connector
 @pytest.mark.parametrize(
     "body", [b" " * 2_000_000, b"\xff\x00garbage", b"[]", b"null", b"{}", b'"text"', b"[" * 99_999, b"<html>"]
 )
@@ -313,7 +475,7 @@ def test_a_success_with_a_strange_body_is_delivered_or_uncertain(
     assert isinstance(outcome, Delivered) or (isinstance(outcome, RetryLater) and outcome.uncertain)
 
 
-@every_connector
+@every_http_connector
 @pytest.mark.parametrize(
     "body", [b"", b"{}", b'{"error": null}', b'{"error": {"code": 7}}', b"[[]]", b"\xff\x00"]
 )
@@ -325,7 +487,7 @@ def test_every_status_has_an_outcome(connector: type[Connector], body: bytes) ->
         assert 200 <= status < 300 or f"HTTP {status}" in outcome_reason(outcome)
 
 
-@every_connector
+@every_http_connector
 def test_a_check_ends_in_sentences_whatever_is_answered(connector: type[Connector]) -> None:
     recording = Recording.read(connector.spec.slug)
     for answer in (
@@ -351,7 +513,7 @@ def test_fields_are_described_even_where_the_crm_does_not_answer(connector: type
 # --- Secrets --------------------------------------------------------------------------------------
 
 
-@every_connector
+@every_http_connector
 def test_no_secret_reaches_the_record_or_the_reason(connector: type[Connector]) -> None:
     """Though the far side, refusing it, quotes each in full."""
     recording = Recording.read(connector.spec.slug)
@@ -391,16 +553,16 @@ class FarSide:
         return _response(self.response)
 
 
-@every_connector
+@every_http_connector
 def test_a_write_whose_answer_was_lost_leaves_one_record_when_repeated(connector: type[Connector]) -> None:
-    if not connector.spec.idempotent_by:
-        pytest.skip("cannot recognise a repeated push, and says so: a person decides")
     recording = Recording.read(connector.spec.slug)
     far_side = FarSide(recording)
 
     first = push(connector, far_side)
     assert isinstance(first, RetryLater)
     assert first.uncertain
+    if not connector.spec.idempotent_by:
+        return  # it cannot recognise a repeated push, and says so: a person decides
 
     assert isinstance(push(connector, far_side, retry=True), Delivered)
     assert len(far_side.records) == 1
@@ -514,6 +676,85 @@ def test_a_refusal_that_names_a_field_rejects_that_field_whatever_the_status() -
     assert isinstance(judged(429, json=error), Throttled)
 
 
+class Together(Plain):
+    """Sends two in one call."""
+
+    spec = replace(
+        Plain.spec,
+        batch_size=2,
+        fields=(TargetField("name", "Name", max_length=4), TargetField("n", "N", "number")),
+    )
+
+    def requests(self, record: Record, *, key: str) -> list[Request]:
+        return [Request("POST", f"{self.settings['url']}/leads/{key}", {}, dict(self.fit(record, key=key)))]
+
+    def send_many(self, items: Sequence[Item]) -> list[Outcome]:
+        ready, outcomes = self.prepared(items, self.looked_up)
+        body = {key: dict(record) for key, record in ready.items()}
+        self.call(Request("POST", f"{self.settings['url']}/batch", {}, body), write=True)
+        return [outcomes.get(item.key) or Delivered(item.key) for item in items]
+
+    def looked_up(self, item: Item) -> Record:
+        self.call(Request("GET", f"{self.settings['url']}/owners/{item.key}", {}), write=False)
+        return item.record
+
+
+def pushed_together(
+    answers: dict[str, httpx2.Response], records: Sequence[Record] = ({"name": "Ada"}, {"name": "Grace"})
+) -> tuple[list[Outcome], list[str]]:
+    """The outcomes, and what was asked, where these addresses are not answered with 200."""
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.url.path)
+        return answers.get(request.url.path) or httpx2.Response(200, json={})
+
+    connector = Together(SETTINGS, GuardedClient(Policy(), transport=httpx2.MockTransport(answer)))
+    items = [Item(record, str(number), retry=False) for number, record in enumerate(records)]
+    return list(connector.push_many(items)), asked
+
+
+def test_a_batch_that_is_refused_as_a_whole_goes_one_by_one() -> None:
+    """Of the call no lead in it is guilty; what was cut is told all the same."""
+    refused = {"/batch": httpx2.Response(400), "/leads/0": httpx2.Response(422)}
+    outcomes, asked = pushed_together(refused)
+    assert asked == ["/owners/0", "/owners/1", "/batch", "/leads/0", "/leads/1"]
+    assert outcomes[0] == Rejected("The CRM refuses this lead (HTTP 422).")
+    assert isinstance(outcomes[1], Delivered)
+    assert "“Name” was cut from 5 to 4 characters" in outcomes[1].note
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx2.Response(401),
+        httpx2.Response(429),
+        httpx2.Response(500),
+        httpx2.Response(400, json={"error": {"message": "Unknown.", "field": "name"}}),
+    ],
+)
+def test_a_batch_that_fails_for_more_than_its_leads_is_not_tried_one_by_one(answer: httpx2.Response) -> None:
+    outcomes, asked = pushed_together({"/batch": answer})
+    assert asked[-1] == "/batch"
+    assert outcomes[0] == outcomes[1]
+    assert not isinstance(outcomes[0], Delivered)
+
+
+def test_a_lead_of_a_batch_that_cannot_be_sent_leaves_the_others_alone() -> None:
+    outcomes, _ = pushed_together({}, [{"n": "many"}, {"n": "7"}])
+    assert outcomes == [Rejected("“N” takes a number, and gets “many”.", field="n"), Delivered("1")]
+    outcomes, asked = pushed_together({"/owners/0": httpx2.Response(500)}, [{"n": "6"}, {"n": "7"}])
+    assert asked == ["/owners/0", "/owners/1", "/batch"]
+    assert outcomes == [RetryLater("The CRM failed (HTTP 500)."), Delivered("1")]
+
+
+@pytest.mark.parametrize("status", [401, 429])
+def test_what_stops_the_destination_stops_the_batch(status: int) -> None:
+    outcomes, asked = pushed_together({"/owners/0": httpx2.Response(status)})
+    assert asked == ["/owners/0"]
+    assert outcomes[0] == outcomes[1]
+
+
 class Particular(Plain):
     """Explains some refusals in its own way."""
 
@@ -523,8 +764,10 @@ class Particular(Plain):
             None, "quota|limit", throttled, "https://crm.example/limits, 2026-11", "The day's quota is used"
         ),
         ErrorRow(500, "wrong field", rejected, "https://crm.example/errors, 2026-11"),
-        ErrorRow(409, "", uncertain, "https://crm.example/errors, 2026-11"),
+        ErrorRow(409, "BUSY", uncertain, "https://crm.example/errors, 2026-11"),
         ErrorRow(422, "plan", fault, "https://crm.example/errors, 2026-11"),
+        ErrorRow(403, "^DAILY", throttled, "https://crm.example/limits, 2026-11", delay=3600),
+        ErrorRow(409, "^TAKEN", already_there, "https://crm.example/errors, 2026-11"),
     )
 
 
@@ -536,8 +779,22 @@ def test_a_connectors_own_rows_are_asked_before_the_defaults() -> None:
     assert said(400, "OTHER", "row") == Rejected("The CRM refuses this lead (HTTP 400): OTHER: row")
     assert said(403, "X", "over quota") == Throttled("The day's quota is used (HTTP 403): X: over quota")
     assert said(500, "", "wrong field") == Rejected("HTTP 500: wrong field")
-    assert said(409, "", "busy") == RetryLater("HTTP 409: busy", uncertain=True)
+    assert said(409, "BUSY", "now") == RetryLater("HTTP 409: BUSY: now", uncertain=True)
     assert said(422, "", "not in your plan") == DestinationFault("HTTP 422: not in your plan")
+
+
+def test_a_rows_delay_stands_in_where_the_answer_names_none() -> None:
+    daily = {"code": "DAILY", "message": "used up"}
+    assert judged(403, connector=Particular, json=daily) == Throttled("HTTP 403: DAILY: used up", 3600)
+    hurried = judged(403, connector=Particular, json=daily, headers={"retry-after": "7"})
+    assert hurried == Throttled("HTTP 403: DAILY: used up", 7)
+
+
+def test_what_is_already_there_goes_by_its_own_id_where_the_crm_names_it() -> None:
+    subject = plain_connector(httpx2.Response(200), connector=Particular)
+    for other, remote_id in (("17", "17"), ("", "k")):
+        outcome = subject.verdict(409, Said("TAKEN", other=other), write=True, key="k")
+        assert outcome == Delivered(remote_id, existed=True)
 
 
 @pytest.mark.parametrize(
@@ -589,6 +846,8 @@ def test_no_retry_after_can_do_harm(value: str) -> None:
 
 class Live(Plain):
     """Asks the CRM for its fields."""
+
+    spec = replace(Plain.spec, describes=True)
 
     def live_fields(self) -> list[TargetField]:
         answer = self.call(Request("GET", self.settings["url"], {}), write=False)

@@ -1,10 +1,9 @@
 """Claim, push, settle: a lead goes out at least once, and counts once."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -14,20 +13,31 @@ from django.contrib.auth import get_user_model
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
-from crm_sync import backoff, connectors, delivery, publishing, routing
+from crm_sync import (
+    backoff,
+    by_hand,
+    claiming,
+    connectors,
+    delivery,
+    draining,
+    health,
+    publishing,
+    pushing,
+    routing,
+)
+from crm_sync.addresses import Policy
 from crm_sync.connectors.base import Connector
-from crm_sync.http import Policy, Pool
+from crm_sync.http import Pool
 from crm_sync.mapping import RowProblem, Rule
 from crm_sync.models import Attempt, Delivery, Destination, DestinationState, Route
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected, RetryLater, Throttled
-from leads.models import Offer
+from leads.models import Lead, Offer
 from tests.crm_sync.sending import (
     START,
     Clock,
     Crm,
     Inline,
     attempts_of,
-    database_in,
     drain,
     install,
     make_destination,
@@ -46,7 +56,8 @@ LATER = timedelta(minutes=2)
 
 @pytest.fixture(autouse=True)
 def _same_dice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff.wait, "__kwdefaults__", {"asked": None, "rng": lambda: 0.99})
+    for wait in (backoff.wait, backoff.probe):
+        monkeypatch.setattr(wait, "__kwdefaults__", {"asked": None, "rng": lambda: 0.99})
 
 
 @pytest.fixture
@@ -253,7 +264,7 @@ def test_a_lead_that_failed_for_three_days_is_given_up_and_one_word_sends_it_aga
         assert fate(sending) == expected
 
     crm.always = Delivered("1")
-    assert delivery.retry([sending.pk], at=clock()) == 1
+    assert by_hand.retry([sending.pk], at=clock()) == 1
     assert (fate(sending), fresh(sending).strikes) == ("waiting", 0)
     drain(destination, clock)
     assert fate(sending) == "delivered"
@@ -268,26 +279,32 @@ def next_event(destination: Destination, at: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "outage",
+    ("outage", "days"),
     [
-        DOWN,
-        RetryLater("No answer.", uncertain=True),
-        RetryLater("Busy.", delay=1),
-        Throttled("Too many.", delay=7200),
-        Throttled("Too many."),
-        DestinationFault("Wrong key."),
+        (DOWN, 1.0),  # twice as many probes as strikes that would end it
+        (RetryLater("No answer.", uncertain=True), 0.5),
+        (RetryLater("Busy.", delay=1), 0.5),
+        (Throttled("Too many.", delay=7200), 4.0),
+        (Throttled("Too many."), 0.5),
+        (DestinationFault("Wrong key."), 4.0),
     ],
     ids=["down", "silent", "busy", "throttled", "throttled_without_a_time", "locked_out"],
 )
 def test_an_outage_of_four_days_needs_nobody(
-    outage: Outcome, send: Callable[..., Delivery], crm: Crm, destination: Destination, clock: Clock
+    outage: Outcome,
+    days: float,
+    send: Callable[..., Delivery],
+    crm: Crm,
+    destination: Destination,
+    clock: Clock,
 ) -> None:
     sendings = [send() for _ in range(12)]
     crm.always, crm.healthy = outage, not isinstance(outage, DestinationFault)
-    while clock.now < START + timedelta(days=4):
+    while clock.now < START + timedelta(days=days):
         drain(destination, clock)
         clock.now = next_event(destination, clock.now)
-    assert len(crm.records) < 4 * 24 * 60 / 5  # it is not hammered while it is down
+    # It is not hammered while it is down: one probe in five minutes, and some more at the start.
+    assert len(crm.records) < days * 24 * 60 / 5 + 30
     assert set(Delivery.objects.values_list("state", flat=True)) == {"waiting"}
     strikes = [fresh(sending).strikes for sending in sendings]
     assert sum(strikes) <= backoff.BREAKER_AFTER
@@ -322,7 +339,7 @@ def test_five_failures_in_a_row_open_the_breaker(
     assert (state.state, state.reason, state.since) == ("slowed", DOWN.reason, START)
     assert START < state.until <= START + timedelta(seconds=240)  # type: ignore[operator]
     assert take(destination, clock(), slots=10) == []
-    assert delivery.destinations_due(clock()) == set()
+    assert draining.destinations_due(clock()) == set()
 
 
 def test_one_success_between_them_and_it_stays_closed(
@@ -453,7 +470,7 @@ def test_a_stopped_destination_is_checked_again_by_itself_ever_more_rarely(
         assert until is not None
         waits.append((until - clock()).total_seconds())
         clock.now = until
-        assert delivery.destinations_due(clock()) == {destination.pk}
+        assert draining.destinations_due(clock()) == {destination.pk}
         drain(destination, clock)
     assert waits == [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
     assert (crm.checks, len(crm.records)) == (11, 1)
@@ -467,7 +484,7 @@ def test_a_check_that_passes_sends_a_single_lead_and_then_the_rest(
     sendings = [send() for _ in range(5)]
     fail(destination, clock, 1, DestinationFault("Wrong key."))
     clock.pass_(15)
-    delivery.check(destination, at=clock())
+    health.check(destination, at=clock())
     assert len(take(destination, clock(), slots=5)) == 1
     delivery.expire_leases(at=clock(), everything=True)
     drain(destination, clock)
@@ -498,7 +515,7 @@ def test_faults_that_arrive_together_are_one(
 
 def test_a_check_by_hand_neither_starts_nor_stops_what_works(crm: Crm, destination: Destination) -> None:
     crm.healthy = False
-    assert not delivery.check(destination, at=START).ok
+    assert not health.check(destination, at=START).ok
     assert (state_of(destination).state, state_of(destination).findings) == ("working", ["The key is wrong."])
 
 
@@ -507,7 +524,7 @@ def test_a_check_that_raises_is_told_and_stops_nobody(
 ) -> None:
     kind = connectors.get(destination.connector)
     monkeypatch.setattr(kind, "check", lambda self: 1 / 0)
-    assert delivery.check(destination, at=START).findings == ("An error of this software: division by zero",)
+    assert health.check(destination, at=START).findings == ("An error of this software: division by zero",)
 
 
 # --- Paused --------------------------------------------------------------------------------------------------
@@ -518,13 +535,13 @@ def test_nothing_leaves_for_a_paused_destination_until_a_person_resumes_it(
 ) -> None:
     user = get_user_model().objects.create_user("alice")
     sending = send()
-    delivery.pause(destination, user, at=START, reason="Moving house.")
+    health.pause(destination, user, at=START, reason="Moving house.")
     state = state_of(destination)
     assert (state.state, state.reason, state.paused_by) == ("paused", "Moving house.", user)
     clock.pass_(days=30)
-    assert delivery.destinations_due(clock()) == set()
+    assert draining.destinations_due(clock()) == set()
     assert drain(destination, clock) == 0
-    delivery.resume(destination, at=clock())
+    health.resume(destination, at=clock())
     assert drain(destination, clock) == 1
     assert fate(sending) == "delivered"
     assert state_of(destination).paused_by is None
@@ -539,7 +556,7 @@ def test_what_was_on_its_way_is_settled_and_the_pause_stands(
 ) -> None:
     sending = send()
     (lease,) = take(destination, clock())
-    delivery.pause(destination, None, at=clock())
+    health.pause(destination, None, at=clock())
     assert delivery.settle(lease, outcome, at=clock())
     assert fresh(sending).state != "leased"
     assert fresh(sending).strikes == 0
@@ -555,14 +572,14 @@ def test_a_lease_belongs_to_one(send: Callable[..., Delivery], destination: Dest
     assert take(destination, START, slots=5) == []
     sending = fresh(sending)
     assert (sending.state, sending.lease_token) == ("leased", lease.token)
-    assert sending.lease_expires_at == START + delivery.LEASE
+    assert sending.lease_expires_at == START + claiming.LEASE
 
 
 def test_the_attempt_is_opened_with_the_claim(
     route: Route, send: Callable[..., Delivery], destination: Destination
 ) -> None:
     sending = send()
-    delivery.claim(destination.pk, 1, at=START, worker="host:1")
+    claiming.claim(destination.pk, 1, at=START, worker="host:1")
     (attempt,) = attempts_of(sending)
     assert (attempt.started_at, attempt.finished_at, attempt.outcome) == (START, None, "")
     assert (attempt.worker, attempt.route_mapping) == ("host:1", route.live_mapping)
@@ -627,7 +644,7 @@ def test_a_lead_that_kills_its_worker_every_time_is_given_up_in_the_end(
 
 
 @pytest.fixture
-def lost(send: Callable[..., Delivery], destination: Destination, clock: Clock) -> delivery.Claim:
+def lost(send: Callable[..., Delivery], destination: Destination, clock: Clock) -> pushing.Claim:
     """A claim whose lease ran out and was taken back."""
     send()
     (lease,) = take(destination, clock())
@@ -635,14 +652,14 @@ def lost(send: Callable[..., Delivery], destination: Destination, clock: Clock) 
     return lease
 
 
-def test_a_late_success_counts(lost: delivery.Claim, clock: Clock) -> None:
+def test_a_late_success_counts(lost: pushing.Claim, clock: Clock) -> None:
     assert delivery.settle(lost, Delivered("42"), at=clock())
     assert (fate(lost.delivery), fresh(lost.delivery).remote_id) == ("delivered", "42")
     assert attempts_of(lost.delivery)[0].outcome == "delivered"
 
 
 def test_a_late_success_counts_though_another_worker_tries_again(
-    lost: delivery.Claim, destination: Destination, clock: Clock
+    lost: pushing.Claim, destination: Destination, clock: Clock
 ) -> None:
     (second,) = take(destination, clock())
     assert delivery.settle(lost, Delivered("42"), at=clock())
@@ -652,7 +669,7 @@ def test_a_late_success_counts_though_another_worker_tries_again(
 
 
 def test_a_late_success_leaves_no_try_open_whose_worker_may_be_dead(
-    lost: delivery.Claim, destination: Destination, clock: Clock
+    lost: pushing.Claim, destination: Destination, clock: Clock
 ) -> None:
     take(destination, clock())
     delivery.settle(lost, Delivered("42"), at=clock())
@@ -662,10 +679,10 @@ def test_a_late_success_leaves_no_try_open_whose_worker_may_be_dead(
 
 @pytest.mark.parametrize("decided", ["cancelled", "held gave_up"])
 def test_a_late_success_counts_whatever_was_decided_meanwhile(
-    decided: str, lost: delivery.Claim, clock: Clock
+    decided: str, lost: pushing.Claim, clock: Clock
 ) -> None:
     if decided == "cancelled":
-        delivery.cancel([lost.delivery.pk], at=clock())
+        by_hand.cancel([lost.delivery.pk], at=clock())
     else:
         Delivery.objects.update(state="held", held_reason="gave_up")
     assert fate(lost.delivery) == decided
@@ -675,10 +692,10 @@ def test_a_late_success_counts_whatever_was_decided_meanwhile(
 
 @pytest.mark.parametrize(
     "late",
-    [DOWN, Rejected("Bad."), Throttled("Slow.", delay=60), DestinationFault("Key."), delivery.Crashed("")],
+    [DOWN, Rejected("Bad."), Throttled("Slow.", delay=60), DestinationFault("Key."), pushing.Crashed("")],
 )
 def test_a_late_failure_completes_its_attempt_and_moves_nothing(
-    late: delivery.Result, lost: delivery.Claim, destination: Destination, clock: Clock
+    late: delivery.Result, lost: pushing.Claim, destination: Destination, clock: Clock
 ) -> None:
     (second,) = take(destination, clock())
     assert not delivery.settle(lost, late, at=clock())
@@ -688,7 +705,7 @@ def test_a_late_failure_completes_its_attempt_and_moves_nothing(
 
 
 @pytest.mark.parametrize("first", [Delivered("42"), DOWN, Rejected("Bad.")])
-@pytest.mark.parametrize("second", [DOWN, Rejected("Bad."), delivery.Interrupted()])
+@pytest.mark.parametrize("second", [DOWN, Rejected("Bad."), pushing.Interrupted()])
 def test_settling_twice_is_harmless(
     first: Outcome,
     second: delivery.Result,
@@ -752,12 +769,12 @@ def test_a_push_ends_before_its_lease_however_many_requests_it_makes(
         return httpx2.Response(200)
 
     pool = Pool(Policy(), transport=httpx2.MockTransport(answer), clock=lambda: seconds[0])
-    monkeypatch.setattr(delivery, "_pool", lambda is_demo: pool)
+    monkeypatch.setattr(pushing, "_pool", lambda is_demo: pool)
     monkeypatch.setattr(connectors, "REGISTRY", {"talkative": _Talkative})
-    connector, recorder = delivery.connect(Destination(name="CRM", connector="talkative"))
+    connector, recorder = pushing.connect(Destination(name="CRM", connector="talkative"))
     outcome = connector.push({}, key="", retry=False)
     assert isinstance(outcome, RetryLater)
-    assert seconds[0] < delivery.LEASE.total_seconds()
+    assert seconds[0] < claiming.LEASE.total_seconds()
     assert recorder.exchanges[-1].error == "No time was left for this request."
 
 
@@ -788,8 +805,21 @@ def test_a_mapping_that_never_delivered_is_broken_by_its_first_refused_field(
     refused, waiting = send(), send()
     fail(destination, clock, 1, NO_TITLE)
     assert fate(refused) == fate(waiting) == "held mapping_broken"
+    assert fresh(refused).field == fresh(waiting).field == "title", "one reason, one group"
     assert route.live_mapping is not None
     assert (route.live_mapping.broken, route.live_mapping.broken_field) == (NO_TITLE.reason, "title")
+
+
+@pytest.mark.parametrize("answer", [RetryLater("Down."), Throttled("Too many."), RuntimeError("oops")])
+def test_a_field_that_was_refused_before_has_no_part_in_what_fails_next(
+    send: Callable[..., Delivery], destination: Destination, clock: Clock, crm: Crm, answer: Any
+) -> None:
+    refused = send()
+    fail(destination, clock, 1, Rejected("A duplicate.", field="owner", duplicate_of="7"))
+    by_hand.retry([refused.pk], at=clock.now)
+    crm.answers = [answer]
+    drain(destination, clock)
+    assert (fresh(refused).field, fresh(refused).duplicate_of) == ("", "")
 
 
 def test_a_mapping_that_delivered_just_before_is_not_to_blame(
@@ -812,6 +842,17 @@ def test_a_second_refusal_of_a_field_in_a_row_breaks_the_mapping_and_takes_the_f
     assert [fate(sending) for sending in sendings] == ["delivered"] + ["held mapping_broken"] * 3
 
 
+@pytest.mark.parametrize("refused", [2, 3, 4, 5])
+def test_what_was_on_its_way_when_the_mapping_broke_is_held_with_the_others(
+    send: Callable[..., Delivery], destination: Destination, clock: Clock, refused: int
+) -> None:
+    sendings = [send() for _ in range(1 + refused)]
+    fail(destination, clock, 1, Delivered("1"))
+    for lease in take(destination, clock.now, slots=refused):
+        delivery.settle(lease, NO_TITLE, at=clock.now)
+    assert [fate(sending) for sending in sendings] == ["delivered"] + ["held mapping_broken"] * refused
+
+
 def test_refusals_of_different_fields_are_not_in_a_row(
     send: Callable[..., Delivery], destination: Destination, clock: Clock
 ) -> None:
@@ -829,7 +870,7 @@ def test_the_same_lead_refused_twice_is_not_two_leads(
     good, sending = send(), send()
     fail(destination, clock, 1, Delivered("1"))
     fail(destination, clock, 1, NO_TITLE)
-    delivery.retry([sending.pk], at=clock())
+    by_hand.retry([sending.pk], at=clock())
     fail(destination, clock, 1, NO_TITLE)
     assert (fate(good), fate(sending)) == ("delivered", "rejected")
 
@@ -874,6 +915,21 @@ def test_publishing_a_fixed_mapping_sends_what_was_held(
     assert {fate(sending) for sending in sendings} == {"delivered"}
 
 
+def test_a_lead_that_went_without_the_refused_field_mends_no_mapping(
+    route: Route, crm: Crm, destination: Destination, clock: Clock
+) -> None:
+    first, *others = [make_sending(route) for _ in range(3)]
+    crm.always = no_title
+    drain(destination, clock)
+    by_hand.send_without([first.pk], "title", at=clock())
+    for _ in range(2):
+        drain(destination, clock)
+    assert fate(first) == "delivered"
+    assert {fate(other) for other in others} == {"held mapping_broken"}
+    assert route.live_mapping is not None
+    assert route.live_mapping.broken_field == "title"
+
+
 def test_a_field_put_back_in_the_crm_mends_the_mapping_with_the_next_lead(
     route: Route, crm: Crm, destination: Destination, clock: Clock
 ) -> None:
@@ -881,14 +937,15 @@ def test_a_field_put_back_in_the_crm_mends_the_mapping_with_the_next_lead(
     crm.always = no_title
     drain(destination, clock)
     crm.always = Delivered("1")
-    delivery.retry([sendings[0].pk], at=clock())
+    by_hand.retry([sendings[0].pk], at=clock())
     drain(destination, clock)
+    drain(destination, clock)  # the sweep that follows
     assert {fate(sending) for sending in sendings} == {"delivered"}
     assert route.live_mapping is not None
     assert route.live_mapping.broken == ""
 
 
-@pytest.mark.parametrize("result", [NO_TITLE, delivery.Unmappable([RowProblem(0, "title", "Too long.")])])
+@pytest.mark.parametrize("result", [NO_TITLE, pushing.Unmappable([RowProblem(0, "title", "Too long.")])])
 @pytest.mark.parametrize("level", ["route", "destination"])
 def test_a_mapping_published_meanwhile_is_not_blamed_for_the_one_before(
     level: str, result: delivery.Result, route: Route, destination: Destination, clock: Clock
@@ -909,7 +966,7 @@ STATES = ("waiting", "leased", "delivered", "rejected", "held", "cancelled")
 
 
 @pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("verb", [delivery.retry, delivery.cancel])
+@pytest.mark.parametrize("verb", [by_hand.retry, by_hand.cancel])
 def test_a_person_moves_only_what_is_neither_on_its_way_nor_there(
     verb: Callable[..., int], state: str, send: Callable[..., Delivery], destination: Destination
 ) -> None:
@@ -928,7 +985,7 @@ def test_a_person_moves_only_what_is_neither_on_its_way_nor_there(
 def test_changed_settings_and_mappings_apply_to_the_next_push(
     route: Route, crm: Crm, destination: Destination, clock: Clock
 ) -> None:
-    work = delivery.Drain(destination.pk, Inline(), slots=50, clock=clock)
+    work = draining.Drain(destination.pk, Inline(), slots=50, clock=clock)
     for account, title in (("old", "Buyer"), ("new", "Someone")):
         Destination.objects.update(settings={"account": account})
         publishing.publish_rules(route, [Rule("title", "constant", value=title)], clock())
@@ -951,26 +1008,33 @@ def test_a_lead_among_many_costs_fewer_than_ten_statements(
     assert len(queries) / 40 < 10
 
 
-def test_a_result_that_cannot_be_written_down_is_tried_once_more_and_then_left_to_the_lease(
+@pytest.mark.usefixtures("own_database")  # one that may be disconnected
+def test_a_result_that_cannot_be_written_down_in_time_is_left_to_the_lease(
     send: Callable[..., Delivery],
+    crm: Crm,
     destination: Destination,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     first, second = send(), send()
-    real, failures = delivery.settle, [1, 2]
+    lost = [0]
+    real = delivery.settle_all
 
-    def settle(lease: delivery.Claim, *args: Any, **kwargs: Any) -> bool:
-        if lease.delivery.pk == first.pk and failures:
-            failures.pop()
+    def settle_all(where: int, settlements: Sequence[delivery.Settlement], **kwargs: Any) -> int:
+        if any(Attempt.objects.get(token=settlement.token).delivery == first for settlement in settlements):
+            lost[0] += 1
             raise OperationalError("the database is gone")
-        return real(lease, *args, **kwargs)
+        return real(where, settlements, **kwargs)
 
-    monkeypatch.setattr(delivery, "settle", settle)
-    assert drain(destination, clock) == 1
+    monkeypatch.setattr(draining, "SETTLE_AGAIN", 0.001)
+    monkeypatch.setattr(draining, "_LEASE", 0.05)
+    with monkeypatch.context() as patched:
+        patched.setattr(delivery, "settle_all", settle_all)
+        assert drain(destination, clock) == 1
+    assert lost[0] > 3, "as often as there is time for"
     assert (fate(first), fate(second)) == ("leased", "delivered")
-    assert "could not be written down" in caplog.text
+    assert "could not be written down in time" in caplog.text
     delivery.expire_leases(at=clock.pass_(minutes=2))
     assert drain(destination, clock) == 1
     assert fate(first) == "delivered"
@@ -979,14 +1043,8 @@ def test_a_result_that_cannot_be_written_down_is_tried_once_more_and_then_left_t
 # --- Several at once -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def in_a_file(tmp_path: Path, crm: Crm) -> Iterator[None]:
-    with database_in(tmp_path):
-        yield
-
-
-@pytest.mark.usefixtures("in_a_file")
-def test_two_claimers_at_once_never_exceed_the_free_slots() -> None:
+@pytest.mark.usefixtures("own_database")
+def test_two_claimers_at_once_never_exceed_the_free_slots(crm: Crm) -> None:
     offer: Offer = make_offer()
     destination = make_destination(max_in_flight=7)
     make_route(offer, destination)
@@ -1009,8 +1067,8 @@ def test_two_claimers_at_once_never_exceed_the_free_slots() -> None:
     assert Attempt.objects.count() == 7
 
 
-@pytest.mark.usefixtures("in_a_file")
-def test_two_routers_at_once_route_each_lead_once() -> None:
+@pytest.mark.usefixtures("own_database")
+def test_two_routers_at_once_route_each_lead_once(crm: Crm) -> None:
     offer = make_offer()
     make_route(offer, make_destination())
     for _ in range(20):
@@ -1019,8 +1077,12 @@ def test_two_routers_at_once_route_each_lead_once() -> None:
 
     def route(_: int) -> int:
         start.wait(10)
+        routed = 0
         try:
-            return sum(routing.route_waiting(START, batch=3).leads for _ in range(10))
+            # Not so many rounds: one that meets leads of the other alone, which is at them still, routes none.
+            while Lead.objects.unrouted().exists():
+                routed += routing.route_waiting(START, batch=3).leads
+            return routed
         finally:
             connection.close()
 
@@ -1035,7 +1097,7 @@ def test_secrets_that_no_key_opens_stop_the_destination_with_that_reason(crm: Cr
     make_lead(route.offer)
     routing.route_everything(START)
     settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
-    delivery.Drain(route.destination_id, Inline(), slots=10, clock=Clock()).run()
+    draining.Drain(route.destination_id, Inline(), slots=10, clock=Clock()).run()
     state = DestinationState.objects.get(pk=route.destination_id)
     assert state.state == state.State.STOPPED
     assert "FIELD_ENCRYPTION_KEYS" in state.reason
@@ -1048,7 +1110,7 @@ def test_a_traceback_that_is_kept_quotes_no_secret(crm: Crm) -> None:
     crm.always = ValueError("cannot parse hunter2hunter2")
     make_lead(route.offer)
     routing.route_everything(START)
-    delivery.Drain(route.destination_id, Inline(), slots=10, clock=Clock()).run()
+    draining.Drain(route.destination_id, Inline(), slots=10, clock=Clock()).run()
     attempt = Attempt.objects.get()
     assert "ValueError" in attempt.reason
     assert "hunter2" not in attempt.reason

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from crm_sync import connectors, delivery, demo, demo_data, routing
+from crm_sync import claiming, connectors, delivery, demo, demo_data, routing
+from crm_sync.addresses import Policy
 from crm_sync.connectors.base import Connector
-from crm_sync.http import Policy, Pool
+from crm_sync.http import Pool
 from crm_sync.models import Attempt, Delivery, DemoRecord, DemoSwitch, Destination, Route
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected, RetryLater, Throttled
 from leads.models import Lead, Offer, Submission
@@ -206,7 +207,7 @@ def test_it_may_be_removed_while_its_leads_are_on_their_way() -> None:
     demo_data.seed(START)
     routing.route_everything(START)
     destination = Destination.objects.get()
-    leases = delivery.claim(destination.pk, 5, at=START)
+    leases = claiming.claim(destination.pk, 5, at=START).leases
     assert leases
     demo_data.remove()
     for lease in leases:

@@ -12,33 +12,36 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from django.core import mail as mailbox
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.db.backends.signals import connection_created
 
-from crm_sync import delivery, routing
-from crm_sync.engine import embedded
+from crm_sync import claiming, clock, delivery, routing
+from crm_sync.engine import crew, embedded
 from crm_sync.models import Attempt, Delivery, DemoRecord, Destination, Route, Worker
-from crm_sync.outcomes import Delivered, DestinationFault, Outcome, RetryLater
-from leads import ports
+from crm_sync.outcomes import Delivered, DestinationFault, Rejected, RetryLater
+from leads import jobs, ports
+from leads.models import Job
+from tests.crm_sync.engines import SOON, Gate, ring_on_procrastinate, running, sweep_every, wait_until
 from tests.crm_sync.sending import (
     Crm,
-    database_in,
     install,
     make_destination,
     make_lead,
     make_offer,
     make_route,
 )
+from tests.staff import person
 
 pytestmark = pytest.mark.django_db
-
-SOON = 20.0  # seconds; nothing waits that long unless it is broken
 
 
 @pytest.fixture(autouse=True)
@@ -145,27 +148,30 @@ def test_a_second_worker_is_told_to_go(data_dir: Path) -> None:
 _HOLDER = """
 import django
 django.setup()
-from crm_sync.engine import embedded
+from crm_sync.engine import crew, embedded
 with embedded.only_worker() as alone:
     print(alone, flush=True)
     input()
 """
 
 
-def test_a_worker_that_is_killed_lets_go_of_the_lock(data_dir: Path) -> None:
+def other_process(data_dir: Path) -> dict[str, Any]:
+    """Where and with which settings another process works on the same data."""
     names = ("SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "LEADSITE_ENV_FILE", "PATH")
     environment = {name: os.environ[name] for name in names} | {
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "DATA_DIR": str(data_dir),
         "DATABASE_URL": f"sqlite:///{data_dir}/x.sqlite3",
     }
+    return {"cwd": Path(__file__).resolve().parents[2], "env": environment, "text": True}
+
+
+def test_a_worker_that_is_killed_lets_go_of_the_lock(data_dir: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _HOLDER],
-        cwd=Path(__file__).resolve().parents[2],
-        env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        **other_process(data_dir),
     ) as holder:
         try:
             assert holder.stdout is not None
@@ -179,6 +185,30 @@ def test_a_worker_that_is_killed_lets_go_of_the_lock(data_dir: Path) -> None:
         assert alone
 
 
+_RINGER = """
+import django
+django.setup()
+from crm_sync.engine import embedded
+embedded.ring()
+"""
+
+
+def test_a_process_that_has_rung_leaves_no_socket_open_at_its_end(data_dir: Path) -> None:
+    strict = [sys.executable, "-X", "dev", "-c", _RINGER]
+    ended = subprocess.run(strict, capture_output=True, timeout=60, **other_process(data_dir))
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_old_jobs_are_forgotten_every_hour() -> None:
+    old = Job.objects.create(kind="x", state="finished", finished_at=clock.now() - jobs.KEPT * 2)
+    worker = crew.Crew("worker")
+    worker.work_jobs()
+    assert not Job.objects.filter(pk=old.pk).exists()
+    Job.objects.create(kind="x", state="finished", finished_at=clock.now() - jobs.KEPT * 2)
+    worker.work_jobs()
+    assert Job.objects.exists(), "an hour has not passed"
+
+
 # --- deliver --drain -----------------------------------------------------------------------------------------
 
 
@@ -190,6 +220,40 @@ def route(crm: Crm) -> Route:
 def told(capsys: pytest.CaptureFixture[str]) -> str:
     call_command("deliver", drain=True)
     return capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("own_database")  # mails are written by a thread of their own
+def test_drain_tells_people_of_an_outage_and_of_its_end_before_it_ends(
+    route: Route, crm: Crm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    type(person("erin")).objects.filter(pk=person("erin").pk).update(email="erin@contoso.example")
+    crm.always = RetryLater("The CRM failed (HTTP 503)")
+    for _ in range(5):
+        make_lead(route.offer)
+    assert told(capsys) == "5 pushed, 5 still owed.\n"
+    assert [mail.subject.split(" since")[0] for mail in mailbox.outbox] == [
+        f"{route.destination} takes no leads"
+    ]
+    told(capsys)
+    assert len(mailbox.outbox) == 1, "once"
+    crm.always = Delivered("1")
+    delivery.clock_was_set_back(clock.now())  # its next try, and that of its leads, has come
+    assert told(capsys) == "5 pushed, 0 still owed.\n"
+    assert mailbox.outbox[1].subject == f"{route.destination} works again: 5 of 5 delivered"
+
+
+def test_drain_does_what_people_started_and_forgets_what_is_old(
+    route: Route, crm: Crm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crm.answers = [Rejected("No such country")]
+    make_lead(route.offer)
+    told(capsys)
+    replayed = jobs.start("replay", {"about": "All"}, None)
+    old = Job.objects.create(kind="x", state="finished", finished_at=clock.now() - jobs.KEPT * 2)
+    assert told(capsys) == "1 pushed, 0 still owed.\n"
+    assert Job.objects.get(pk=replayed.pk).state == "finished"
+    assert rows() == {"delivered"}
+    assert not Job.objects.filter(pk=old.pk).exists()
 
 
 def test_drain_routes_and_pushes_what_is_due_and_ends(
@@ -209,14 +273,34 @@ def test_drain_says_what_is_still_owed(route: Route, crm: Crm, capsys: pytest.Ca
     assert told(capsys) == "1 pushed, 1 still owed.\n"
 
 
-def test_drain_takes_back_what_a_killed_worker_left(
-    route: Route, crm: Crm, capsys: pytest.CaptureFixture[str]
-) -> None:
+def leave_in_mid_push(route: Route, since: timedelta) -> None:
+    """What a worker leaves that was killed that long ago."""
     make_lead(route.offer)
-    routing.route_everything(delivery.now())
-    assert delivery.claim(route.destination_id, 1, at=delivery.now())
+    then = clock.now() - since
+    routing.route_everything(then)
+    assert claiming.claim(route.destination_id, 1, at=then).leases
+
+
+@pytest.mark.parametrize(
+    "since",
+    [pytest.param(timedelta(0), marks=pytest.mark.sqlite), claiming.LEASE],
+    ids=["just_now", "a_lease_ago"],
+)
+def test_drain_takes_back_what_a_killed_worker_left(
+    since: timedelta, route: Route, crm: Crm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leave_in_mid_push(route, since)
     assert told(capsys) == "1 pushed, 0 still owed.\n"
     assert crm.retries == [True]
+
+
+@pytest.mark.postgresql
+def test_drain_leaves_alone_what_another_machine_may_have_in_mid_push(
+    route: Route, crm: Crm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leave_in_mid_push(route, timedelta(0))
+    assert told(capsys) == "0 pushed, 1 still owed.\n"
+    assert crm.records == []
 
 
 @pytest.mark.parametrize("stuck", ["no_slots", "stopped"])
@@ -239,7 +323,7 @@ def test_drain_leaves_the_work_to_a_worker_that_runs_and_waits_for_it(
 
     def ring() -> None:
         rings.append(1)
-        embedded.drain_once()  # what the worker does
+        crew.drain_once()  # what the worker does
 
     monkeypatch.setattr(embedded, "ring", ring)
     with embedded.only_worker():
@@ -247,160 +331,120 @@ def test_drain_leaves_the_work_to_a_worker_that_runs_and_waits_for_it(
     assert rings
 
 
-# --- The engine at work --------------------------------------------------------------------------------------
+# --- Either engine at work -----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def in_a_file(data_dir: Path, crm: Crm) -> Iterator[None]:
-    with database_in(data_dir):
-        yield
-
-
-@contextmanager
-def running() -> Iterator[embedded.Engine]:
-    """An engine in a thread of its own; stopped and waited for at the end."""
-    engine = embedded.Engine()
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            engine.run()
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield engine
-    finally:
-        engine.stop()
-        thread.join(SOON)
-    assert not thread.is_alive()
-    assert errors == []
-
-
-class Gate:
-    """A CRM that says when a lead has come, and answers when it is told."""
-
-    def __init__(self, crm: Crm, *, open: bool = True) -> None:  # noqa: A002
-        self.came, self.may_answer = threading.Semaphore(0), threading.Event()
-        if open:
-            self.may_answer.set()
-        crm.always = self
-
-    def __call__(self, record: dict[str, Any]) -> Outcome:
-        self.came.release()
-        assert self.may_answer.wait(SOON)
-        return Delivered("1")
-
-    def wait_for_a_lead(self) -> None:
-        assert self.came.acquire(timeout=SOON)
+@pytest.fixture(params=["embedded", pytest.param("procrastinate", marks=pytest.mark.postgresql)])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The module of an engine. What they promise is the same, and so are these tests."""
+    if request.param == "embedded":
+        yield embedded
+    else:
+        yield from ring_on_procrastinate(monkeypatch)
 
 
 def rows() -> set[str]:
     return set(Delivery.objects.values_list("state", flat=True))
 
 
-@pytest.mark.usefixtures("in_a_file")
+@pytest.mark.usefixtures("own_database")
 def test_with_every_ring_lost_the_sweep_still_finds_the_lead(
-    crm: Crm, monkeypatch: pytest.MonkeyPatch
+    kind: Any, crm: Crm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "SWEEP", 0.02)
+    sweep_every(0.02, kind, monkeypatch)
     gate = Gate(crm)
     route = make_route(make_offer(), make_destination())
-    with running():
+    with running(kind):
         for _ in range(2):
             make_lead(route.offer)  # without intake, and so without a ring
             gate.wait_for_a_lead()
     assert rows() == {"delivered"}
 
 
-@pytest.mark.usefixtures("in_a_file")
-def test_a_ring_wakes_it_long_before_the_sweep(crm: Crm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "SWEEP", 10 * SOON)
+@pytest.mark.usefixtures("own_database")
+def test_a_ring_wakes_it_long_before_the_sweep(kind: Any, crm: Crm, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep_every(10 * SOON, kind, monkeypatch)
     gate = Gate(crm)
     route = make_route(make_offer(), make_destination())
     make_lead(route.offer)
-    with running():
+    with running(kind):
         gate.wait_for_a_lead()  # it looks around when it starts
         make_lead(route.offer)
-        embedded.ring()
+        kind.ring()
         gate.wait_for_a_lead()
     assert rows() == {"delivered"}
 
 
-@pytest.mark.usefixtures("in_a_file")
-def test_more_leads_than_one_round_routes_all_arrive(crm: Crm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "SWEEP", 10 * SOON)
+@pytest.mark.usefixtures("own_database")
+def test_more_leads_than_one_round_routes_all_arrive(
+    kind: Any, crm: Crm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep_every(10 * SOON, kind, monkeypatch)
     monkeypatch.setattr(routing, "BATCH", 2)
     monkeypatch.setattr(routing.route_waiting, "__kwdefaults__", {"batch": 2})
     gate = Gate(crm)
     route = make_route(make_offer(), make_destination())
     for _ in range(5):
         make_lead(route.offer)
-    with running():
+    with running(kind):
         for _ in range(5):
             gate.wait_for_a_lead()
     assert rows() == {"delivered"}
 
 
-@pytest.mark.usefixtures("in_a_file")
-def test_what_the_last_worker_left_in_mid_push_is_sent_again_as_a_repeat(crm: Crm) -> None:
+@pytest.mark.usefixtures("own_database")
+def test_what_the_last_worker_left_in_mid_push_is_sent_again_as_a_repeat(kind: Any, crm: Crm) -> None:
     route = make_route(make_offer(), make_destination())
-    make_lead(route.offer)
-    routing.route_everything(delivery.now())
-    assert delivery.claim(route.destination_id, 1, at=delivery.now())
+    leave_in_mid_push(route, claiming.LEASE)
     gate = Gate(crm)
-    with running():
+    with running(kind):
         gate.wait_for_a_lead()
     assert crm.retries == [True]
     assert list(Attempt.objects.order_by("number").values_list("outcome", flat=True)) == ["lost", "delivered"]
 
 
-@pytest.mark.usefixtures("in_a_file")
-def test_stopping_settles_what_is_on_its_way_and_claims_nothing_more(crm: Crm) -> None:
+@pytest.mark.usefixtures("own_database")
+def test_stopping_settles_what_is_on_its_way_and_claims_nothing_more(kind: Any, crm: Crm) -> None:
     route = make_route(make_offer(), make_destination(max_in_flight=1))
     for _ in range(2):
         make_lead(route.offer)
     gate = Gate(crm, open=False)
-    with running() as engine:
+    with running(kind) as engine:
         gate.wait_for_a_lead()
         engine.stop()
-        wait_until(lambda: engine._drainers[route.destination_id]._ended)
+        wait_until(lambda: engine.crew._drainers[route.destination_id]._ended)
         gate.may_answer.set()
     assert sorted(Delivery.objects.values_list("state", flat=True)) == ["delivered", "waiting"]
     assert not Attempt.objects.filter(finished_at=None).exists()
     assert not Worker.objects.exists()
 
 
-@pytest.mark.usefixtures("in_a_file")
-def test_a_crm_that_hangs_holds_up_no_other(crm: Crm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "SLOTS", 2)
+@pytest.mark.usefixtures("own_database")
+def test_a_crm_that_hangs_holds_up_no_other(kind: Any, crm: Crm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "SLOTS", 2)
     hanging, well = Gate(crm, open=False), install(monkeypatch, "well")
     gate = Gate(well)
     offer = make_offer()
     make_route(offer, make_destination())
     for _ in range(3):
         make_lead(offer)
-    with running():
+    with running(kind):
         for _ in range(2):
             hanging.wait_for_a_lead()
         other = make_offer()
         make_route(other, make_destination("well"))
         make_lead(other)
-        embedded.ring()
+        kind.ring()
         gate.wait_for_a_lead()
         hanging.may_answer.set()
 
 
-@pytest.mark.usefixtures("in_a_file")
+@pytest.mark.usefixtures("own_database")
 @pytest.mark.parametrize("error", [OperationalError("the database is gone"), ZeroDivisionError("a bug")])
 def test_it_survives_a_database_that_does_not_answer_and_whatever_else_goes_wrong(
-    error: Exception, crm: Crm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    kind: Any, error: Exception, crm: Crm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(embedded, "SWEEP", 0.02)
+    sweep_every(0.02, kind, monkeypatch)
     failing = threading.Event()
     failing.set()
     looked = threading.Semaphore(0)
@@ -416,7 +460,7 @@ def test_it_survives_a_database_that_does_not_answer_and_whatever_else_goes_wron
     gate = Gate(crm)
     route = make_route(make_offer(), make_destination())
     make_lead(route.offer)
-    with running():
+    with running(kind):
         for _ in range(2):
             assert looked.acquire(timeout=SOON)
         failing.clear()
@@ -424,36 +468,36 @@ def test_it_survives_a_database_that_does_not_answer_and_whatever_else_goes_wron
     assert str(error) in caplog.text
 
 
-@pytest.mark.usefixtures("in_a_file")
+@pytest.mark.usefixtures("own_database")
 def test_a_drain_that_lost_the_database_comes_back_for_what_is_under_way(
-    crm: Crm, monkeypatch: pytest.MonkeyPatch
+    kind: Any, crm: Crm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "SWEEP", 0.02)
+    sweep_every(0.02, kind, monkeypatch)
     gate = Gate(crm, open=False)
     route = make_route(make_offer(), make_destination())
     make_lead(route.offer)
-    real, failing, failed = delivery.claim, threading.Event(), threading.Event()
+    real, failing, failed = claiming.claim, threading.Event(), threading.Event()
 
-    def claim(*args: Any, **kwargs: Any) -> list[delivery.Claim]:
+    def claim(*args: Any, **kwargs: Any) -> claiming.Claimed:
         if failing.is_set():
             failing.clear()
             failed.set()
             raise OperationalError("the database is gone")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(delivery, "claim", claim)
-    with running() as engine:
+    monkeypatch.setattr(claiming, "claim", claim)
+    with running(kind) as engine:
         gate.wait_for_a_lead()
         failing.set()
-        engine._drainers[route.destination_id].wake()
+        engine.crew._drainers[route.destination_id].wake()
         assert failed.wait(SOON)
         gate.may_answer.set()
     assert rows() == {"delivered"}
 
 
-@pytest.mark.usefixtures("in_a_file")
-def test_it_reports_being_alive_and_leaves_no_connection_open() -> None:
-    opened: list[sqlite3.Connection] = []
+@pytest.mark.usefixtures("own_database")
+def test_it_reports_being_alive_and_leaves_no_connection_open(kind: Any) -> None:
+    opened: list[Any] = []
 
     def note(connection: Any, **_: Any) -> None:
         opened.append(connection.connection)
@@ -464,27 +508,13 @@ def test_it_reports_being_alive_and_leaves_no_connection_open() -> None:
         opened.clear()
         for _ in range(8):
             make_lead(route.offer)
-        with running(), closing(sqlite3.connect(connection.settings_dict["NAME"])) as watcher:
-            wait_until(
-                lambda: watcher.execute(
-                    "SELECT count(*) = 8 FROM crm_sync_delivery WHERE state = 'delivered'"
-                ).fetchone()[0]
-            )
-            assert watcher.execute("SELECT name FROM crm_sync_worker").fetchall()
+        with running(kind):
+            wait_until(lambda: Delivery.objects.filter(state="delivered").count() == 8)
+            assert Worker.objects.exists()
     finally:
         connection_created.disconnect(note)
     assert DemoRecord.objects.count() == 8
     assert len(opened) > 2  # the engine's, the drain's, and one for each answer of the demo CRM
     for each in opened:
-        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        with pytest.raises((sqlite3.Error, psycopg.Error), match="closed"):
             each.execute("SELECT 1")
-
-
-def wait_until(holds: Callable[[], Any]) -> None:
-    """For what no event tells, such as what another thread has committed."""
-    pause = threading.Event()
-    for _ in range(round(SOON / 0.02)):
-        if holds():
-            return
-        pause.wait(0.02)
-    pytest.fail("It did not happen.")

@@ -1,7 +1,6 @@
 """The guarded client against resolvers, servers and answers that mean harm."""
 
 import base64
-import datetime
 import gzip
 import json
 import socket
@@ -16,16 +15,12 @@ from urllib.parse import quote
 
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from crm_sync.addresses import Policy, address_problem, is_public
 from crm_sync.http import (
     Broken,
     GuardedClient,
     NoAnswer,
-    Policy,
     Pool,
     Refused,
     Response,
@@ -33,8 +28,6 @@ from crm_sync.http import (
     Unreachable,
     Unreadable,
     Untrusted,
-    address_problem,
-    is_public,
 )
 from crm_sync.recorder import Recorder, mask_literals
 
@@ -206,33 +199,6 @@ def test_every_address_of_a_name_is_tried_in_turn(pool: MakePool, far_side: Make
 
 
 # --- TLS ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A certificate for crm.test that this process trusts."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "crm.test")])
-    now = datetime.datetime.now(datetime.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("crm.test")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path = tmp_path / "crm.pem"
-    path.write_bytes(built.public_bytes(serialization.Encoding.PEM) + private)
-    monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    return path
 
 
 def test_the_certificate_is_checked_for_the_name_though_an_address_is_dialled(
@@ -422,6 +388,37 @@ def test_a_compressed_answer_is_measured_unpacked(pool: MakePool, far_side: Make
     assert len(answer.content) == OPEN.max_response_bytes
 
 
+def test_an_answer_compressed_twice_is_measured_unpacked(pool: MakePool, far_side: MakeFarSide) -> None:
+    bomb = gzip.compress(gzip.compress(b"0" * 50_000_000))
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: {len(bomb)}\r\n\r\n"
+    server = far_side(lambda connection: connection.sendall(head.encode() + bomb))
+    answer = pool().client().request("GET", server.url)
+    assert (answer.cut, len(answer.content)) == (True, OPEN.max_response_bytes)
+
+
+def test_an_answer_in_crumbs_is_cut_before_it_costs_minutes(pool: MakePool, far_side: MakeFarSide) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server = far_side(lambda connection: connection.sendall(head + b"1\r\na\r\n" * 20_000 + b"0\r\n\r\n"))
+    answer = pool().client().request("GET", server.url)
+    assert (answer.status, answer.cut) == (200, True)
+    assert len(answer.content) < 10_000
+
+
+@pytest.mark.parametrize("flood", [b"HTTP/1.1 100 Continue\r\n\r\n", b"X-Padding: x\r\n"])
+def test_a_flood_before_the_body_ends_at_a_limit_not_at_the_deadline(
+    flood: bytes, pool: MakePool, far_side: MakeFarSide
+) -> None:
+    def endless(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" if flood.startswith(b"X") else b"")
+        while True:
+            connection.sendall(flood * 1000)
+
+    policy = Policy(allow_private=True, deadline=600, read_timeout=600, max_response_bytes=1000)
+    with pytest.raises(Broken, match=r"does not end|too long") as failure:
+        pool(policy).client().request("POST", far_side(endless).url, json={})
+    assert failure.value.sent
+
+
 def test_no_redirect_is_followed(pool: MakePool, far_side: MakeFarSide) -> None:
     target = far_side(created)
     location = f"HTTP/1.1 307 Moved\r\nLocation: {target.url}\r\nContent-Length: 0\r\n\r\n".encode()
@@ -451,6 +448,26 @@ def test_a_pool_keeps_connections_but_nothing_else_between_pushes(
         shared.client().request("GET", server.url)
     assert server.connections == 1
     assert not any(b"ookie" in request for request in server.requests)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        CREATED + CREATED.replace(b'"1"', b'"2"'),
+        CREATED + b"\r\n",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}",
+    ],
+    ids=["a_second_answer", "a_line_break", "a_body_where_none_may_be", "a_length_too_short"],
+)
+def test_what_a_far_side_says_too_much_is_never_taken_for_the_answer_to_the_next_lead(
+    answer: bytes, pool: MakePool, far_side: MakeFarSide
+) -> None:
+    server = far_side(lambda connection: connection.sendall(answer))
+    shared = pool()
+    heard = [shared.client().request("POST", server.url, json={}) for _ in range(3)]
+    assert len({(each.status, each.content) for each in heard}) == 1
+    assert (server.connections, len(server.requests)) == (3, 3)
 
 
 def test_twenty_threads_share_a_pool_and_each_keeps_its_own_record_and_deadline(
@@ -593,6 +610,24 @@ def test_a_hostile_body_is_masked_in_linear_time(text: str) -> None:
     started = time.monotonic()
     recorded({}, httpx2.Response(200, text=text))
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("depth", [400, 700, 900, 5000])
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_an_answer_nested_however_deep_is_recorded_and_masked(depth: int, opening: str) -> None:
+    closing = {"[": "]"}.get(opening, "}")
+    text = opening * depth + '{"token": "hidden"}' + closing * depth
+    exchange = recorded({}, httpx2.Response(200, text=text))
+    assert exchange.status == 200
+    assert exchange.response_body.startswith(opening[:2])
+    assert "hidden" not in exchange.response_body
+
+
+def test_of_a_flood_of_headers_the_record_keeps_as_much_as_of_a_body() -> None:
+    flood = {f"X-{number}": "x" * 100 for number in range(1000)}
+    exchange = recorded({}, httpx2.Response(200, headers=flood))
+    size = sum(len(name) + len(value) for name, value in exchange.response_headers.items())
+    assert 10_000 < size <= Recorder.BODY_LIMIT
 
 
 def test_masking_nothing_changes_nothing() -> None:

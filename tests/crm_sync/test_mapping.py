@@ -183,6 +183,7 @@ def test_any_key_of_campaign_and_extra_is_a_lead_value_and_no_other_name():
         (rule(kind="lookup", source="country_code", table={" us ": "loosely", "US": "exactly"}), "exactly"),
         (rule(kind="lookup", source="country_code", table={" us ": "loosely"}), "loosely"),
         (rule(kind="lookup", source="country", transform="iso_country", table={"US": "1"}), "1"),
+        (rule(kind="lookup", source="country", transform="digits", table={"usa": "as sent"}), "as sent"),
         (rule(kind="lookup", source="is_test", table={"true": "Test", "false": "Live"}), "Live"),
         (rule(kind="lookup", source="country_code", table={"DE": "Germany"}, fallback="Other"), "Other"),
         (rule(kind="lookup", source="country_code", table={"US": ""}, fallback="Other"), "Other"),

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from crm_sync import backoff, delivery, publishing, routing
+from crm_sync import backoff, by_hand, delivery, health, publishing, pushing, routing
 from crm_sync.mapping import RowProblem, Rule
 from crm_sync.models import Attempt, Delivery, DestinationState
 from crm_sync.outcomes import Delivered, DestinationFault, Rejected, RetryLater, Throttled
@@ -46,8 +46,8 @@ RESULTS: tuple[delivery.Result, ...] = (
     Throttled("Too many.", delay=60),
     Throttled("Too many."),
     DestinationFault("Wrong key."),
-    delivery.Unmappable([RowProblem(0, "title", "Too long.")]),
-    delivery.Crashed("Traceback"),
+    pushing.Unmappable([RowProblem(0, "title", "Too long.")]),
+    pushing.Crashed("Traceback"),
 )
 some = st.integers(0, 99)  # which of those there are
 
@@ -71,7 +71,7 @@ class Sendings(RuleBasedStateMachine):
         for which in range(6):
             self.a_lead_arrives(which, "INS")
         routing.route_everything(self.clock())
-        self.claims: list[delivery.Claim] = []
+        self.claims: list[pushing.Claim] = []
         self.arrived: set[int] = set()
         self.routed: dict[Any, datetime] = {}
 
@@ -125,7 +125,7 @@ class Sendings(RuleBasedStateMachine):
         if isinstance(result, Delivered):
             assert after["state"] == "delivered"
         assert after["strikes"] - before["strikes"] in (0, 1)
-        if health["state"] != "working" and not isinstance(result, delivery.Interrupted):
+        if health["state"] != "working" and not isinstance(result, pushing.Interrupted):
             assert after["strikes"] == before["strikes"]
 
     @staticmethod
@@ -146,25 +146,25 @@ class Sendings(RuleBasedStateMachine):
     def the_connection_is_tested(self, healthy: bool) -> None:
         self.crm.healthy = healthy
         before = self.health.state
-        delivery.check(self.destination, at=self.clock())
+        health.check(self.destination, at=self.clock())
         expected = {("stopped", True): "slowed"}.get((before, healthy), before)
         assert self.health.state == expected
 
     # What people do
 
     @precondition(lambda self: Delivery.objects.exists())
-    @rule(which=some, verb=st.sampled_from([delivery.retry, delivery.cancel]))
+    @rule(which=some, verb=st.sampled_from([by_hand.retry, by_hand.cancel]))
     def a_person_decides(self, which: int, verb: Any) -> None:
         keys = list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
         verb([keys[which % len(keys)]], at=self.clock())
 
     @rule()
     def a_person_pauses(self) -> None:
-        delivery.pause(self.destination, None, at=self.clock())
+        health.pause(self.destination, None, at=self.clock())
 
     @rule()
     def a_person_resumes(self) -> None:
-        delivery.resume(self.destination, at=self.clock())
+        health.resume(self.destination, at=self.clock())
 
     @rule(which=some, field=st.sampled_from(["title", "last_name"]))
     def a_person_publishes(self, which: int, field: str) -> None:
@@ -221,8 +221,8 @@ class Sendings(RuleBasedStateMachine):
         routing.route_everything(self.clock())
         delivery.expire_leases(at=self.clock(), everything=True)
         assert not Attempt.objects.filter(finished_at=None).exists()
-        delivery.resume(self.destination, at=self.clock())
-        delivery.retry(list(Delivery.objects.values_list("pk", flat=True)), at=self.clock())
+        health.resume(self.destination, at=self.clock())
+        by_hand.retry(list(Delivery.objects.values_list("pk", flat=True)), at=self.clock())
         while claims := take(self.destination, self.clock(), SLOTS):
             for claim in claims:
                 delivery.settle(claim, Delivered("1"), at=self.clock())
@@ -234,7 +234,8 @@ class Sendings(RuleBasedStateMachine):
 def test_every_way_through_the_states_keeps_the_laws(
     idempotent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backoff.wait, "__kwdefaults__", {"asked": None, "rng": lambda: 0.5})
+    for wait in (backoff.wait, backoff.probe):
+        monkeypatch.setattr(wait, "__kwdefaults__", {"asked": None, "rng": lambda: 0.5})
     monkeypatch.setattr(Sendings, "crm", install(monkeypatch, idempotent=idempotent), raising=False)
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Sendings,

@@ -94,6 +94,8 @@ def test_a_key_that_this_lead_lacks_is_empty(source, text):
         ('{{ received_at | date: "%d.%m.%Y" }}', "22.11.2026"),
         ('{{ first_name | date: "%d.%m.%Y" }}', "Jane"),
         ("{{ full_name | first_word }}", "Jane"),
+        ("{{ full_name | last_word }}", "Doe"),
+        ("{{ company | last_word | default: 'Unknown' }}", "Unknown"),
         ("{{ phone | digits }}", "4255550100"),
         ("{{ phone | e164 }}", "+14255550100"),
         ("{{ country_code | country_name }}", "United States"),

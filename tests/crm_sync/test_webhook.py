@@ -11,8 +11,9 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from werkzeug import Request as Received
 from werkzeug import Response as Answered
 
+from crm_sync.addresses import Policy
 from crm_sync.connectors.webhook import WebhookConnector
-from crm_sync.http import Policy, Pool
+from crm_sync.http import Pool
 from crm_sync.outcomes import Delivered, DestinationFault, RetryLater
 
 SECRET = "whsec_c2lnbmVkIGFuZCBzZWFsZWQgYW5kIGRlbGl2ZXJlZA=="

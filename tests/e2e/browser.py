@@ -3,20 +3,44 @@
     with browsing() as browser, tab(browser) as page:
         page.goto(site.base_url)
 
-Steps go by what a person sees: `page.get_by_role("button", name="Switch")`, never by ids or classes.
+Steps go by what a person sees: `page.get_by_role("button", name="Switch")`, never by ids or classes. The fixture `desk`
+is a tab in which `admin` has signed in to `site`; its methods are such steps. With SCREENSHOTS=<directory> every page
+that is examined is kept there as <name>-<width>.png.
 """
 
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    Response,
+    expect,
+    sync_playwright,
+)
+
+from tests.e2e.conftest import Site, wait_until
 
 DESK, PHONE = (1280, 900), (390, 844)
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
+# The status of the page, by how many pixels it is too wide, and the text that can be read on it.
+SEEN = """() => [
+    performance.getEntriesByType("navigation")[0].responseStatus,
+    Math.max(document.scrollingElement.scrollWidth - innerWidth, 0),
+    document.body.innerText,
+]"""
+NEVER_SHOWN = ("django administration", "leads app", "crm_sync")
 PATIENCE = 15_000  # milliseconds; a loaded machine is slow
 OPTIONS = (
     "--no-sandbox",  # Chromium's own does not start as root
@@ -94,3 +118,87 @@ class Complaints:
     def since_last_time(self) -> list[str]:
         found, self._found = self._found, []
         return found
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Who sits there sees a page, and the browser tells what it holds against it."""
+
+    page: Page
+    complaints: Complaints
+
+    @property
+    def main(self) -> Locator:
+        return self.page.get_by_role("main")
+
+    def open(self, entry: str) -> None:
+        with self.page.expect_event("load"):
+            self.page.get_by_role("navigation", name="Menu").get_by_role(
+                "link", name=entry, exact=True
+            ).click()
+
+    def go(self, *names: str) -> None:
+        """Follow an entry of the menu, then links or buttons by their names."""
+        entry, *further = names
+        self.open(entry)
+        for name in further:
+            self.press(name)
+
+    def press(self, name: str) -> None:
+        """Press the first link or button of that name, and wait for the page that it leads to."""
+        found = self.main.get_by_role("link", name=name).or_(self.main.get_by_role("button", name=name))
+        with self.page.expect_event("load"):
+            found.first.click()
+
+    def reads(self, *texts: str) -> None:
+        """Each text can be read on the page."""
+        for text in texts:
+            expect(self.main).to_contain_text(text)
+
+    def reads_soon(self, text: str) -> None:
+        """The text comes up on the page, loaded again until the worker is done."""
+        found = self.main.get_by_text(text)
+        wait_until(lambda: self.page.reload() and found.count(), what=f"“{text}”")
+
+
+@contextmanager
+def signed_in(browser: Browser, site: Site) -> Iterator[Desk]:
+    """Who signed in with the password that the start printed."""
+    with tab(browser, permissions=["clipboard-read", "clipboard-write"]) as page:
+        expect.set_options(timeout=PATIENCE)
+        desk = Desk(page, Complaints(page))
+        page.goto(site.base_url)
+        page.get_by_label("Username").fill("admin")
+        page.get_by_label("Password").fill(site.password)
+        page.get_by_role("button", name="Log in").click()
+        desk.reads("Needs attention")
+        yield desk
+
+
+def examine(page: Page, complaints: Complaints, name: str, headings: int = 1) -> None:
+    """Whatever is wrong with the page, in a window as wide as a desk's screen or a phone's, fails and names the width."""
+    wrong = {}
+    for width, height in (DESK, PHONE):
+        page.set_viewport_size({"width": width, "height": height})
+        status, too_wide, text = page.evaluate(SEEN)
+        found = {
+            "complaints": complaints.since_last_time(),
+            "status": status,
+            "too wide": too_wide,
+            "h1": page.get_by_role("heading", level=1).count(),
+            "insides": [word for word in NEVER_SHOWN if word in text.casefold()],
+        }
+        if found != {"complaints": [], "status": 200, "too wide": 0, "h1": headings, "insides": []}:
+            wrong[f"{width} px"] = found
+        if SCREENSHOTS:
+            file = f"{name.casefold().replace(' ', '-')}-{width}.png"
+            # What hides the caret is an inline style, which our policy refuses.
+            page.screenshot(path=Path(SCREENSHOTS) / file, full_page=True, caret="initial")
+    page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
+    assert wrong == {}, wrong
+
+
+def post(url: str, body: bytes) -> httpx2.Response:
+    """What Microsoft does."""
+    with httpx2.Client(trust_env=False) as client:
+        return client.post(url, content=body, headers={"Content-Type": "application/json"})

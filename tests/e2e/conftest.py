@@ -1,4 +1,5 @@
-"""A real site for end-to-end tests: what `make run` starts, each in a directory of its own, on loopback.
+"""A real site for end-to-end tests: what `make run` starts, each in a directory of its own, on loopback; where the
+tests run on PostgreSQL, with a database of its own there.
 
 `site` is one that the whole session shares: never stop it, never count what is in it. `start_site` starts one
 for a single test, with settings of its own:
@@ -25,15 +26,25 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 
+from tests import postgres
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.e2e.browser import Desk
+
 ROOT = Path(__file__).resolve().parents[2]
+PAYLOADS = ROOT / "tests" / "payloads"
 READY_WITHIN, STOPPED_WITHIN = 60.0, 30.0  # seconds; a loaded machine starts slowly
 INHERITED = (
     "PATH",
@@ -66,6 +77,9 @@ class Site:
         self.directory, self.data_dir = directory, directory / "data"
         self.port = int(settings.get("PORT") or free_port())
         self.settings = {name: str(value) for name, value in settings.items()} | {"PORT": str(self.port)}
+        self._server = None if "DATABASE_URL" in self.settings else postgres.server_of_this_run()
+        if self._server:
+            self.settings["DATABASE_URL"] = self._server.create_database()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.endpoint_url = self.password = self.output = ""
         self._ready, self._killed = threading.Event(), False
@@ -109,6 +123,17 @@ class Site:
         if match := re.search(r"admin / (\S+)", self.output):
             self.password = match[1]
 
+    def wait_until_it_answers(self) -> None:
+        """For a site whose web server was killed: until its successor listens."""
+        wait_until(self._answers, READY_WITHIN, "an answer")
+
+    def _answers(self) -> bool:
+        try:
+            with urlopen(f"{self.base_url}/livez", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
     def is_running(self) -> bool:
         return self._process.poll() is None
 
@@ -131,9 +156,8 @@ class Site:
         )
 
     def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """Ask the database. SQLite keeps ids as 32 hexadecimal digits."""
-        with closing(sqlite3.connect(f"file:{self.data_dir}/leads.sqlite3?mode=ro", uri=True)) as database:
-            return database.execute(sql, parameters).fetchall()
+        """Ask the database, with `?` for each parameter. Ids come as 32 hexadecimal digits, as SQLite keeps them."""
+        return ask(self.data_dir, self.settings.get("DATABASE_URL", ""), sql, *parameters)
 
     def log(self) -> str:
         return self.output + self._stderr.read_text(encoding="utf-8", errors="replace")
@@ -165,6 +189,12 @@ class Site:
         if self._process.stdout:
             self._process.stdout.close()
 
+    def forget(self) -> None:
+        """Remove its directory, and the database that was made for it."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+        if self._server:
+            self._server.drop_database(self.settings["DATABASE_URL"])
+
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
@@ -174,19 +204,28 @@ class Site:
         self._ready.set()  # it ended
 
 
+def ask(data_dir: Path, database_url: str, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """What a site's database answers, in the same types whichever it is."""
+    if database_url.startswith("postgres"):
+        answer = postgres.rows(database_url, sql.replace("?", "%s"), *parameters)
+        return [
+            tuple(value.hex if isinstance(value, uuid.UUID) else value for value in row) for row in answer
+        ]
+    with closing(sqlite3.connect(f"file:{data_dir}/leads.sqlite3?mode=ro", uri=True)) as database:
+        return database.execute(sql, parameters).fetchall()
+
+
 StartSite = Callable[..., Site]
 
 
 @contextmanager
 def _sites() -> Iterator[StartSite]:
     sites: list[Site] = []
-    directories: list[Path] = []
 
     def start(*, again: Site | None = None, ready: bool = True, **settings: Any) -> Site:
         if again is None:
             # Not tmp_path: a Unix socket's path may have about 100 characters.
             directory = Path(tempfile.mkdtemp(prefix="site-"))
-            directories.append(directory)
         else:
             directory, settings = again.directory, again.settings | settings
         site = Site(directory, settings)
@@ -203,8 +242,8 @@ def _sites() -> Iterator[StartSite]:
     finally:
         for site in sites:
             site.kill()
-        for directory in directories:
-            shutil.rmtree(directory, ignore_errors=True)
+        for site in sites:
+            site.forget()
 
 
 @pytest.fixture
@@ -219,3 +258,27 @@ def site() -> Iterator[Site]:
     """One site for all tests that leave it as it is."""
     with _sites() as start:
         yield start()
+
+
+@pytest.fixture(scope="module")
+def start_sites() -> Iterator[StartSite]:
+    """Start sites that the tests of a module share: its `site`, which may be stopped and counted in."""
+    with _sites() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    from tests.e2e.browser import browsing  # not everybody who tests a site has one
+
+    with browsing() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def desk(site: Site, browser: "Browser") -> Iterator["Desk"]:
+    """Somebody at a screen, signed in."""
+    from tests.e2e.browser import signed_in
+
+    with signed_in(browser, site) as desk:
+        yield desk

@@ -31,6 +31,7 @@ class Received:
 class Receiver(ThreadingHTTPServer):
     """Keeps every request. While `answering` is clear, it holds its answers back; `dropping`, it hangs up instead."""
 
+    request_queue_size = 128  # of more senders at once than five, some would find nobody
     block_on_close = False  # a request that is held back for ever must not hold back the test
 
     def __init__(self) -> None:

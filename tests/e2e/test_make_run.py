@@ -4,17 +4,17 @@ import json
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import tempfile
 import threading
+import uuid
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import INHERITED, ROOT, free_port, wait_until
+from tests import postgres
+from tests.e2e.conftest import INHERITED, ROOT, ask, free_port, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -33,10 +33,13 @@ class Run:
 
     def __init__(self, directory: Path) -> None:
         self.port, self.output, self.data_dir = free_port(), "", directory / "data"
+        self.server = postgres.server_of_this_run()
+        self.database_url = self.server.create_database() if self.server else ""
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | {
             "LEADSITE_ENV_FILE": str(directory / ".env"),
             "DATA_DIR": str(self.data_dir),
             "PORT": str(self.port),
+            "DATABASE_URL": self.database_url,
         }
         self.process = subprocess.Popen(
             ["make", "run"],
@@ -71,6 +74,8 @@ class Run:
         self._reader.join(30)
         if self.process.stdout:
             self.process.stdout.close()
+        if self.server:
+            self.server.drop_database(self.database_url)
 
 
 @pytest.fixture
@@ -115,10 +120,8 @@ def test_make_run_prints_what_to_try_and_it_works(run: Run) -> None:
 
 
 def _arrived(run: Run, lead_id: str) -> bool:
-    with closing(sqlite3.connect(f"file:{run.data_dir}/leads.sqlite3?mode=ro", uri=True)) as database:
-        delivered = database.execute(
-            "SELECT 1 FROM crm_sync_delivery d JOIN crm_sync_demorecord r ON r.key = d.remote_id "
-            "WHERE d.lead_id = ? AND d.state = 'delivered'",
-            [lead_id.replace("-", "")],
-        )
-        return delivered.fetchone() is not None
+    delivered = (
+        "SELECT 1 FROM crm_sync_delivery d JOIN crm_sync_demorecord r ON r.key = d.remote_id "
+        "WHERE d.lead_id = ? AND d.state = 'delivered'"
+    )
+    return bool(ask(run.data_dir, run.database_url, delivered, uuid.UUID(lead_id).hex))

@@ -1,35 +1,21 @@
 """The pages in a real browser: a story by what stands on the screen, then every page on a desk and on a phone.
 
-The tests share one site and are chapters: each begins where the one before it ended. With SCREENSHOTS=<directory>
-every page is kept there as <name>-<width>.png.
+The tests share one site and are chapters: each begins where the one before it ended.
 """
 
 import json
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
-import httpx2
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, expect
 
-from tests.e2e.browser import DESK, PATIENCE, PHONE, Complaints, browsing, tab
-from tests.e2e.conftest import Site, _sites, wait_until
+from tests.e2e.browser import Complaints, Desk, examine, post, tab
+from tests.e2e.conftest import PAYLOADS, Site, StartSite
 
 pytestmark = pytest.mark.e2e
-PAYLOADS = Path(__file__).resolve().parents[1] / "payloads"
-SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
-# The status of the page, by how many pixels it is too wide, and the text that can be read on it.
-SEEN = """() => [
-    performance.getEntriesByType("navigation")[0].responseStatus,
-    Math.max(document.scrollingElement.scrollWidth - innerWidth, 0),
-    document.body.innerText,
-]"""
-NEVER_SHOWN = ("django administration", "leads app", "crm_sync")
 MENU = (
     "Home",
     "Leads",
+    "Customers",
     "Quarantine",
     "Sendings",
     "CRM connections",
@@ -39,19 +25,36 @@ MENU = (
     "Settings",
     "Demo CRM",
 )
+MAPPING = ("Offers", "Contoso Backup (demo)", "Demo CRM", "Edit field mapping")
 # By name: the entry of the menu, and the links and buttons that lead on from there.
 DETAILS: dict[str, tuple[str, ...]] = {
     "lead": ("Leads", "Some One"),
     "lead-do-not-contact": ("Leads", "Mia Lind"),
-    "request": ("Quarantine", "Not JSON"),
+    "customer": ("Customers", "Some One"),
+    "request": ("Quarantine", "Not JSON", "Not JSON"),  # the reason on top of the list, then a row
     "sending": ("Sendings", "Jane Doe"),
+    "sending-request": ("Sendings", "Jane Doe", "Show the exact request"),
+    "replay": ("Sendings", "Replay a range"),
+    "replay-estimate": ("Sendings", "Replay a range", "Estimate"),
     "connection": ("CRM connections", "Demo CRM"),
+    "connection-sample": ("CRM connections", "Demo CRM", "Send one sample to this CRM"),
     "connection-kinds": ("CRM connections", "Add CRM connection"),
     "connection-new": ("CRM connections", "Add CRM connection", "Webhook"),
     "offer": ("Offers", "Contoso Backup"),
+    "offer-rotate": ("Offers", "Contoso Backup", "Rotate URL"),
+    "offer-revoke": ("Offers", "Contoso Backup", "Revoke it"),
     "offer-new": ("Offers", "Add offer"),
     "mapping-new": ("Offers", "Contoso Backup (demo)", "Send to another CRM"),
-    "mapping": ("Offers", "Contoso Backup (demo)", "Demo CRM", "Save draft and preview"),
+    "route": ("Offers", "Contoso Backup (demo)", "Demo CRM"),
+    "mapping": MAPPING,
+    "mapping-override": (*MAPPING, "Override Topic"),
+    "mapping-new-row": (*MAPPING, "Add field"),
+    "mapping-publish": (*MAPPING, "Leave out Phone", "Publish"),
+    "mapping-history": (*MAPPING, "History"),
+    "mapping-copy": (*MAPPING, "Copy from another offer"),
+    "mapping-import": (*MAPPING, "Import"),
+    "mapping-flow": (*MAPPING, "From a Power Automate flow"),
+    "mapping-inherited": ("CRM connections", "Demo CRM", "Rows that every offer inherits"),
     "user": ("Users", "admin"),
     "user-new": ("Users", "Add user"),
     "group": ("Groups", "Sales"),
@@ -60,71 +63,9 @@ DETAILS: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class Desk:
-    """Who sits there sees a page, and the browser tells what it holds against it."""
-
-    page: Page
-    complaints: Complaints
-
-    @property
-    def main(self) -> Locator:
-        return self.page.get_by_role("main")
-
-    def open(self, entry: str) -> None:
-        with self.page.expect_event("load"):
-            self.page.get_by_role("navigation", name="Menu").get_by_role(
-                "link", name=entry, exact=True
-            ).click()
-
-    def go(self, *names: str) -> None:
-        """Follow an entry of the menu, then links or buttons by their names."""
-        entry, *further = names
-        self.open(entry)
-        for name in further:
-            self.press(name)
-
-    def press(self, name: str) -> None:
-        """Press the first link or button of that name, and wait for the page that it leads to."""
-        found = self.main.get_by_role("link", name=name).or_(self.main.get_by_role("button", name=name))
-        with self.page.expect_event("load"):
-            found.first.click()
-
-    def reads(self, *texts: str) -> None:
-        """Each text can be read on the page."""
-        for text in texts:
-            expect(self.main).to_contain_text(text)
-
-    def reads_soon(self, text: str) -> None:
-        """The text comes up on the page, loaded again until the worker is done."""
-        found = self.main.get_by_text(text)
-        wait_until(lambda: self.page.reload() and found.count(), what=f"“{text}”")
-
-
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    with _sites() as start:
-        yield start()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def desk(site: Site, browser: Browser) -> Iterator[Desk]:
-    """Signed in with the password that the start printed."""
-    with tab(browser, permissions=["clipboard-read", "clipboard-write"]) as page:
-        expect.set_options(timeout=PATIENCE)
-        desk = Desk(page, Complaints(page))
-        page.goto(site.base_url)
-        page.get_by_label("Username").fill("admin")
-        page.get_by_label("Password").fill(site.password)
-        page.get_by_role("button", name="Log in").click()
-        desk.reads("Needs attention")
-        yield desk
+def site(start_sites: StartSite) -> Site:
+    return start_sites()
 
 
 @pytest.fixture(scope="module")
@@ -149,14 +90,10 @@ def url(desk: Desk) -> str:
     desk.press("Save")
     desk.reads("Nothing published yet", "{{ offer_title }}: {{ full_name }}")
     desk.press("Publish")
+    desk.reads("leads start to be sent to Demo CRM", "There is no lead yet to try it on.")
+    desk.press("Publish")
     desk.reads("Published: v1 is live.")
     return copied
-
-
-def post(url: str, body: bytes) -> httpx2.Response:
-    """What Microsoft does."""
-    with httpx2.Client(trust_env=False) as client:
-        return client.post(url, content=body, headers={"Content-Type": "application/json"})
 
 
 def lead(first_name: str) -> bytes:
@@ -250,29 +187,6 @@ def test_the_sign_in_page_is_whole_too(site: Site, browser: Browser) -> None:
         complaints = Complaints(page)
         page.goto(site.base_url)
         examine(page, complaints, "Sign in", headings=0)
-
-
-def examine(page: Page, complaints: Complaints, name: str, headings: int = 1) -> None:
-    """Whatever is wrong with the page, in a window as wide as a desk's screen or a phone's, fails and names the width."""
-    wrong = {}
-    for width, height in (DESK, PHONE):
-        page.set_viewport_size({"width": width, "height": height})
-        status, too_wide, text = page.evaluate(SEEN)
-        found = {
-            "complaints": complaints.since_last_time(),
-            "status": status,
-            "too wide": too_wide,
-            "h1": page.get_by_role("heading", level=1).count(),
-            "insides": [word for word in NEVER_SHOWN if word in text.casefold()],
-        }
-        if found != {"complaints": [], "status": 200, "too wide": 0, "h1": headings, "insides": []}:
-            wrong[f"{width} px"] = found
-        if SCREENSHOTS:
-            file = f"{name.casefold().replace(' ', '-')}-{width}.png"
-            # What hides the caret is an inline style, which our policy refuses.
-            page.screenshot(path=Path(SCREENSHOTS) / file, full_page=True, caret="initial")
-    page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
-    assert wrong == {}
 
 
 def test_removing_the_demo_leaves_nothing_of_it(desk: Desk, url: str) -> None:

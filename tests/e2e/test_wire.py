@@ -142,6 +142,15 @@ def test_neither_slash_nor_query_nor_headers_refuse_a_lead(
     assert wire.post(site.path + suffix, lead(), *headers).status == 201
 
 
+@pytest.mark.parametrize("value", [b"\xff\xfe", "Zürich 東京".encode(), b"caf\xe9", b"", b"\x80" * 8000])
+def test_no_bytes_in_a_header_refuse_a_lead(value: bytes, site: Site, wire: Wire) -> None:
+    body = lead()
+    start = head(site.path, f"Content-Length: {len(body)}").removesuffix(b"\r\n")
+    wire.send(start, b"User-Agent: " + value + b"\r\n\r\n", body)
+    assert wire.answer().status == 201
+    assert stored(site, body) == [("lead", "")]
+
+
 def test_a_percent_encoded_key_is_the_same_key(site: Site, wire: Wire) -> None:
     key = site.path.removeprefix("/in/")
     assert wire.post("/in/" + "".join(f"%{ord(letter):02x}" for letter in key), lead()).status == 201
@@ -166,17 +175,14 @@ def test_a_slow_sender_gets_his_answer_and_holds_up_nobody(site: Site, wire: Wir
     assert stored(site, body) == [("lead", "")]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=httpx2.ReadTimeout,
-    reason="granian reads a body in the thread that answers: eight stalled senders, known or not, take them all",
-)
 def test_many_stalled_senders_hold_up_nobody(site: Site) -> None:
     with ExitStack() as stack:
-        for _ in range(16):
+        for path in (site.path, "/in/unknown", "/admin/login/") * 16:
             stalled = stack.enter_context(connected(site))
-            stalled.send(head(site.path, "Content-Length: 500"), b"{")
-        httpx2.get(f"{site.base_url}/livez", timeout=2)
+            stalled.send(head(path, "Content-Length: 500"), b"{")
+        httpx2.get(f"{site.base_url}/livez", timeout=5)
+        with connected(site) as other:
+            assert other.post(site.path, lead()).status == 201
 
 
 def test_leads_sent_one_behind_the_other_are_all_answered_in_order(site: Site, wire: Wire) -> None:
@@ -343,6 +349,12 @@ def test_after_an_error_answer_the_connection_goes_on_or_says_that_it_does_not(
         assert wire.post(site.path, lead()).status == 201
 
 
+def test_who_asks_for_a_websocket_is_answered_like_anybody_else(site: Site, wire: Wire) -> None:
+    upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+    wire.send(head(site.path, *upgrade, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", method="GET"))
+    assert wire.answer().status == 405
+
+
 def test_no_endpoint_key_is_ever_logged(site: Site) -> None:
     key = site.path.removeprefix("/in/")
     with httpx2.Client(base_url=site.base_url, timeout=TIMEOUT) as client:
@@ -357,5 +369,4 @@ def test_no_endpoint_key_is_ever_logged(site: Site) -> None:
         ]
     assert statuses == [400, 405, 404, 405]
     log = site.log().replace(site.output, "")  # the start itself shows the URL, once
-    assert "/in/" in log
     assert key not in log

@@ -1,13 +1,8 @@
-"""An offer with its endpoint URL, fresh rate guards for every test, and a database that threads can share."""
-
-from collections.abc import Callable, Iterator
-from pathlib import Path
+"""An offer with its endpoint URL, and fresh rate guards for every test."""
 
 import pytest
-from django.core.management import call_command
-from django.db import connections
 
-from leads import views
+from leads import intake, views
 from leads.models import Endpoint, Offer
 from leads.ports import ports
 from leads.rates import Buckets
@@ -36,31 +31,7 @@ def endpoint(offer: Offer) -> Endpoint:
     return Endpoint.make(offer)
 
 
-@pytest.fixture
-def connect(
-    request: pytest.FixtureRequest, django_db_blocker: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[Callable[[], None]]:
-    """A database that several threads write to, each over a connection of its own.
-
-    A thread calls this first. On SQLite it is a file: the test run's own database lives in memory, where nobody
-    waits for anybody.
-    """
-    usual = connections["default"]
-    if usual.vendor != "sqlite":
-        request.getfixturevalue("transactional_db")
-        yield lambda: None
-        return
-    shared = usual.copy()
-    shared.settings_dict["NAME"] = str(tmp_path / "leads.sqlite3")
-
-    def connect() -> None:
-        connections["default"] = shared.copy()
-
-    with django_db_blocker.unblock():
-        connect()
-        try:
-            call_command("migrate", verbosity=0)
-            yield connect
-        finally:
-            connections["default"].close()
-            connections["default"] = usual
+@pytest.fixture(autouse=True)
+def _no_remembered_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process remembers what it looked up; a test begins as a process does."""
+    monkeypatch.setattr(intake, "_known", {})

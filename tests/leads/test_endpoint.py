@@ -70,7 +70,7 @@ def test_the_same_body_again_is_a_repeat_with_the_first_ones_id(endpoint: Endpoi
 def test_a_bad_body_again_gets_its_400_again_and_is_counted(endpoint: Endpoint) -> None:
     first, second = post(endpoint, b"[]"), post(endpoint, b"[]")
     assert (first.status_code, second.status_code) == (400, 400)
-    assert first.content == second.content
+    assert first.json() == second.json()
     assert Submission.objects.get().times_received == 2
 
 

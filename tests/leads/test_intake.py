@@ -1,7 +1,6 @@
 """accept(): what is stored, what counts as a repeat, and that copies at once give one lead."""
 
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
@@ -89,13 +88,14 @@ def test_all_or_nothing_is_stored(endpoint: Endpoint, monkeypatch: pytest.Monkey
     def bug(*arguments: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(intake, "_lead", bug)
+    monkeypatch.setattr(intake, "lead_of", bug)
     with pytest.raises(ZeroDivisionError):
         take(endpoint)
     assert not Submission.objects.exists()
 
 
-def test_copies_that_come_at_once_give_one_lead_and_are_all_counted(connect: Callable[[], None]) -> None:
+@pytest.mark.usefixtures("own_database")
+def test_copies_that_come_at_once_give_one_lead_and_are_all_counted() -> None:
     copies = 8
     offer = Offer.objects.create(publisher_id="contoso", offer_id="backup", title="Contoso Backup")
     endpoint = Endpoint.make(offer)
@@ -103,7 +103,6 @@ def test_copies_that_come_at_once_give_one_lead_and_are_all_counted(connect: Cal
     together, answers = threading.Barrier(copies), []
 
     def send() -> None:
-        connect()
         try:
             request = RequestFactory().post(path, data=LEAD, content_type="application/json")
             together.wait(10)

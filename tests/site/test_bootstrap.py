@@ -145,8 +145,6 @@ def test_a_new_password_opens_an_account_that_was_closed_or_is_gone() -> None:
 def database_file(tmp_path: Path, django_db_blocker: Any) -> Iterator[Path]:
     """An SQLite file in place of the test run's database, which lives in memory."""
     usual, path = connections["default"], tmp_path / "leads.sqlite3"
-    if usual.vendor != "sqlite":
-        pytest.skip("only SQLite is copied")
     other = usual.copy()
     other.settings_dict["NAME"] = str(path)
     with django_db_blocker.unblock():
@@ -158,10 +156,12 @@ def database_file(tmp_path: Path, django_db_blocker: Any) -> Iterator[Path]:
             connections["default"] = usual
 
 
+@pytest.mark.sqlite
 def test_there_is_nothing_to_copy_before_the_first_start(database_file: Path) -> None:
     assert bootstrap.copy_database() is None
 
 
+@pytest.mark.sqlite
 @pytest.mark.usefixtures("nothing_to_collect")
 def test_a_database_that_is_behind_is_copied_before_it_is_changed(database_file: Path, out: StringIO) -> None:
     call_command("migrate", "leads", verbosity=0)

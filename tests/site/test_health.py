@@ -1,10 +1,12 @@
 """What load balancers ask, and what they are told."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
@@ -22,7 +24,8 @@ def test_ready_while_leads_can_be_stored() -> None:
 
 @pytest.mark.django_db
 def test_not_ready_while_a_migration_is_missing() -> None:
-    MigrationRecorder(connection).record_unapplied("leads", "0001_initial")
+    latest = MigrationLoader(connection).graph.leaf_nodes("leads")[0]
+    MigrationRecorder(connection).record_unapplied(*latest)
     answer = Client().get("/readyz")
     assert answer.status_code == 503
     assert "not migrated" in answer.json()["reason"]
@@ -38,3 +41,16 @@ def test_not_ready_while_the_database_does_not_answer_and_why_is_nobodys_busines
     assert answer.status_code == 503
     assert "does not answer" in answer.json()["reason"]
     assert "10.0.0.7" not in answer.content.decode()
+
+
+@pytest.mark.django_db
+def test_ready_without_a_database_where_leads_are_spooled(settings: Any, tmp_path: Path) -> None:
+    settings.SPOOL_DIR = tmp_path
+
+    def down(execute: Callable[..., Any], *arguments: Any) -> Any:
+        raise OperationalError("down")
+
+    with connection.execute_wrapper(down):
+        answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+    assert "spooled" in answer.json()["reason"]

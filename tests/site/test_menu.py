@@ -9,6 +9,7 @@ from django.apps import apps
 from django.test import Client
 from django.urls import reverse
 
+from leads.models import Customer
 from leads.ports import Notice, ports
 from tests.staff import GROUPS, lead_of, make_offer, person, post, signed_in
 
@@ -27,12 +28,16 @@ def shown(client: Client, url: str = "/admin/") -> str:
 @pytest.mark.parametrize(
     ("name", "there", "not_there"),
     [
-        ("alice", {"Home", "Leads", "Quarantine", "Offers", "Users", "Groups", "Settings"}, set()),
-        ("erin", {"Leads", "Quarantine", "Offers", "Users", "Groups", "Settings"}, set()),
-        ("bob", {"Leads", "Quarantine", "Offers"}, {"Users", "Groups", "Settings"}),
-        ("charlie", {"Leads", "Quarantine", "Offers"}, {"Users", "Groups", "Settings"}),
-        ("dave", {"Leads", "Quarantine", "Offers"}, {"Users", "Groups", "Settings"}),
-        ("frank", {"Home"}, {"Leads", "Quarantine", "Offers", "Users", "Groups", "Settings"}),
+        (
+            "alice",
+            {"Home", "Leads", "Customers", "Quarantine", "Offers", "Users", "Groups", "Settings"},
+            set(),
+        ),
+        ("erin", {"Leads", "Customers", "Quarantine", "Offers", "Users", "Groups", "Settings"}, set()),
+        ("bob", {"Leads", "Customers", "Quarantine", "Offers"}, {"Users", "Groups", "Settings"}),
+        ("charlie", {"Leads", "Customers", "Quarantine", "Offers"}, {"Users", "Groups", "Settings"}),
+        ("dave", {"Leads", "Customers", "Quarantine", "Offers"}, {"Users", "Groups", "Settings"}),
+        ("frank", {"Home"}, {"Leads", "Customers", "Quarantine", "Offers", "Users", "Groups", "Settings"}),
     ],
 )
 def test_everybody_sees_the_pages_they_may_open(name: str, there: set[str], not_there: set[str]) -> None:
@@ -64,6 +69,8 @@ def pages(client: Client) -> list[str]:
         "/admin/leads/lead/",
         reverse("admin:leads_lead_change", args=[lead.pk]),
         reverse("admin:leads_lead_history", args=[lead.pk]),
+        "/admin/leads/customer/",
+        reverse("admin:leads_customer_change", args=[Customer.objects.create(name="Jane Doe").pk]),
         "/admin/leads/submission/",
         reverse("admin:leads_submission_change", args=[broken.pk]),
         "/admin/leads/offer/",

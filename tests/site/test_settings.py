@@ -156,6 +156,35 @@ def test_on_sqlite_an_answered_lead_survives_a_power_cut_and_writers_take_turns(
     assert options["transaction_mode"] == "IMMEDIATE"
 
 
+ON_POSTGRES = "postgres://leads:secret@db.example.com/leads"
+
+
+@pytest.mark.parametrize(
+    ("database", "asked", "engine"),
+    [
+        ("", "", "embedded"),
+        ("", "embedded", "embedded"),
+        (ON_POSTGRES, "", "procrastinate"),
+        (ON_POSTGRES, "procrastinate", "procrastinate"),
+        (ON_POSTGRES, "embedded", "embedded"),
+    ],
+)
+def test_the_engine_follows_the_database_unless_it_is_named(
+    database: str, asked: str, engine: str, load: Load
+) -> None:
+    settings = load(DATABASE_URL=database, DELIVERY_ENGINE=asked)
+    assert settings["DELIVERY_ENGINE"] == engine
+    # The database's tables follow from the database alone.
+    assert ("procrastinate.contrib.django" in settings["INSTALLED_APPS"]) is bool(database)
+
+
+def test_an_engine_that_needs_postgresql_is_refused_on_sqlite_with_the_remedy(load: Load) -> None:
+    with pytest.raises(
+        ImproperlyConfigured, match=r"DELIVERY_ENGINE=procrastinate needs PostgreSQL.*DATABASE_URL"
+    ):
+        load(DELIVERY_ENGINE="procrastinate")
+
+
 def test_intake_comes_before_every_other_middleware(load: Load) -> None:
     assert load()["MIDDLEWARE"][0] == "leadsite.middleware.straight_through"
 
@@ -165,7 +194,7 @@ def test_intake_comes_before_every_other_middleware(load: Load) -> None:
     [
         ("HOST", "leads.example.com"),
         ("TIME_ZONE", "Nope"),
-        ("SPOOL_DIR", "/var/spool/leads"),
+        ("SPOOL_DIR", "/dev/null/leads"),
         ("DATABASE_URL", "postgres://u:pa/ss@h/db"),
     ],
 )

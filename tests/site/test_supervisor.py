@@ -1,9 +1,13 @@
 """What the supervisor finds out before it says that the site is ready."""
 
+import signal
 import socket
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +55,16 @@ def test_a_port_is_taken_while_somebody_listens_there() -> None:
         port = listener.getsockname()[1]
         assert supervisor.port_is_taken("127.0.0.1", port)
     assert not supervisor.port_is_taken("127.0.0.1", port)
+
+
+def test_ctrl_c_never_reaches_a_child_not_even_while_it_starts(tmp_path: Path) -> None:
+    masked = tmp_path / "masked"
+    program = (
+        "import pathlib, signal, sys; "
+        "pathlib.Path(sys.argv[1]).write_text(str(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])))"
+    )
+    child = supervisor.Child("A child", [sys.executable, "-c", program, str(masked)])
+    child.start()
+    child.end(time.monotonic() + 20)
+    assert masked.read_text() == "True"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])  # and ours reaches us still

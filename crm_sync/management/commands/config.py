@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from crm_sync import config, delivery
+from crm_sync import clock, config
 from crm_sync.config import ConfigError
 from leads.vault import VaultError
 
@@ -41,7 +41,7 @@ def _apply(file: str, send_waiting: bool) -> config.Result:
     except OSError as error:
         raise CommandError(f"{file}: {error.strerror}.") from error
     try:
-        return config.apply(source, delivery.now(), send_waiting=send_waiting)
+        return config.apply(source, clock.now(), send_waiting=send_waiting)
     except ConfigError as error:
         name = "standard input" if file == "-" else file
         raise CommandError(f"{name} cannot be applied; nothing was changed.\n{error}") from error

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from leads.models import Endpoint
 from leads.samples import sample_body
@@ -47,7 +48,8 @@ def announcement(password: str) -> str:
         else "forgotten the password? .venv/bin/python manage.py bootstrap --reset-password"
     )
     lines = ["Ready. Ctrl-C stops it.", f"  Admin  {settings.PUBLIC_URL}/admin/  {account}"]
-    endpoint = Endpoint.objects.filter(revoked_at=None).order_by("-offer__is_demo", "pk").first()
+    usable = Endpoint.objects.open(timezone.now())
+    endpoint = usable.order_by("-offer__is_demo", "offer_id", "-pk").first()
     if endpoint is None:
         lines.append(f"  URL    none yet: add an offer at {settings.PUBLIC_URL}/admin/leads/offer/add/")
     else:

@@ -1,0 +1,137 @@
+"""What the pages of leads show of their sendings: a panel and a timeline on the page, a column, a filter and an
+action on the list. Salespeople read whether to wait or who looks at it, not what went wrong."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from crm_sync import wording as words
+from crm_sync.admin import dry_runs, sendings, tries
+from crm_sync.admin.pages import require
+from crm_sync.admin.retrying import NEEDED, RETRY, bulk_action
+from crm_sync.models import Attempt, Delivery, Route
+from leads.models import Lead
+from leads.ports import TimelineEntry
+from leads.wording import clip
+
+
+def lead_panel(request: HttpRequest, lead: Lead) -> SafeString:
+    """Where a lead was sent, on its page."""
+    if not request.user.has_perm("crm_sync.view_delivery"):
+        return SafeString("")
+    found = [
+        {**sendings.shown(request, obj), **tries.context(request, obj)}
+        for obj in lead.deliveries.select_related(*NEEDED).order_by("pk")
+    ]
+    context = {
+        "lead": lead,
+        "sendings": found,
+        "nothing": "" if found else why_nowhere(lead),
+        "unsent": dry_runs.links(request, lead, {entry["sending"].route_id for entry in found}),
+        "offer_url": reverse("admin:leads_offer_change", args=[lead.offer_id])
+        if request.user.has_perm("leads.view_offer")
+        else "",
+    }
+    return render_to_string("admin/crm_sync/lead_panel.html", context, request)
+
+
+def why_nowhere(lead: Lead) -> str:
+    """Why no sending was made of a lead. Reads the offer's routes, prefetched in lists."""
+    offer = lead.offer
+    if lead.is_test and not offer.send_test_leads:
+        return "Stays here: a test"
+    if lead.routed_at is None:
+        return "About to be sent"
+    if lead.action.casefold() == "dnc" and offer.dnc_policy == offer.DncPolicy.ARCHIVE:
+        return "Stays here: do not contact"
+    if not offer.enabled:
+        return "Waiting: the offer is off"
+    return _why_no_route(lead, [route for route in offer.routes.all() if route.enabled])
+
+
+def _why_no_route(lead: Lead, routes: Sequence[Route]) -> str:
+    if not routes:
+        return "Waiting: no CRM connected"
+    live = [route for route in routes if any(v.state == v.State.PUBLISHED for v in route.mappings.all())]
+    if not live:
+        return "Waiting: field mapping not published"
+    taking = [route for route in live if route.takes(lead)]
+    if not taking:
+        return "Stays here: no route takes this action"
+    if all(route.send_from and lead.received_at < route.send_from for route in taking):
+        return "Stays here: sent from now on only"
+    return "Waiting: send it, or from now on?"
+
+
+class SendingColumn:
+    """Where a lead is, in the list of leads."""
+
+    short_description = "CRM"
+    prefetch: Sequence[str] = ("deliveries__destination__state", "offer__routes__mappings")
+
+    def __call__(self, request: HttpRequest, lead: Lead) -> str | SafeString:
+        found: Iterable[Delivery] = lead.deliveries.all()
+        now, trouble = timezone.now(), tries.sees_trouble(request)
+        lines = ((words.sending_line(obj, now, trouble=trouble),) for obj in found)
+        return format_html_join(SafeString("<br>"), "{}", lines) or why_nowhere(lead)
+
+
+class SendingFilter(admin.SimpleListFilter):
+    """Leads by what became of their sendings."""
+
+    title = "CRM"
+    parameter_name = "sending"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [*Delivery.State.choices, ("none", "Not sent anywhere")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Lead]) -> QuerySet[Lead]:
+        found = Delivery.objects.filter(lead=OuterRef("pk")).order_by()
+        if self.value() == "none":
+            return queryset.filter(~Exists(found))
+        if self.value() in Delivery.State.values:
+            return queryset.filter(Exists(found.filter(state=self.value())))
+        return queryset
+
+
+def retry_leads(
+    page: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[Lead]
+) -> HttpResponse | None:
+    """Retry what is open of the chosen leads."""
+    require(request, RETRY)
+    # The list's own order and prefetches are no business of a subquery.
+    chosen = Delivery.objects.filter(lead__in=queryset.order_by().values("pk"))
+    return bulk_action(page, request, chosen, "retry_leads")
+
+
+retry_leads.short_description = "Send to the CRM again now"  # type: ignore[attr-defined]
+retry_leads.permissions = (RETRY,)  # type: ignore[attr-defined]
+
+
+def timeline(request: HttpRequest, lead: Lead) -> Iterator[TimelineEntry]:
+    """What happened to a lead on its way: try by try for those who may read tries, else where it arrived."""
+    if not request.user.has_perm("crm_sync.view_delivery"):
+        return
+    sees_tries = request.user.has_perm(tries.SEES_TRIES)
+    discreet = tries.discretion(request, lead) if sees_tries else None
+    for obj in lead.deliveries.select_related("destination").defer("destination__secrets"):
+        url = sendings.url_of(obj)
+        for attempt in obj.attempts.defer("exchanges") if sees_tries else ():
+            reason = "" if attempt.outcome == Attempt.Outcome.BUG else attempt.reason
+            reason = clip(discreet.text(reason) if discreet else reason)
+            text = (
+                f"{obj.destination}, try {attempt.number}: {words.outcome(attempt)}. {words.sentence(reason)}"
+            )
+            yield TimelineEntry(attempt.finished_at or attempt.started_at, text.strip(), url)
+        if obj.settled_at and obj.state == obj.State.CANCELLED:
+            yield TimelineEntry(obj.settled_at, f"{obj.destination}: cancelled, not sent.", url)
+        elif obj.settled_at and obj.state == obj.State.DELIVERED and not sees_tries:
+            yield TimelineEntry(obj.settled_at, f"Arrived in {obj.destination}.", url)

@@ -1,0 +1,165 @@
+"""What the page of replays says of an estimate: who would be sent, who is skipped and why, what stands in the way."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from math import ceil
+from urllib.parse import urlencode
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from crm_sync import clock, connectors
+from crm_sync import wording as words
+from crm_sync.admin import tries
+from crm_sync.models import Attempt, Destination, Route
+from crm_sync.replay import Estimate, Range
+from leads.wording import clip, span
+
+SHOWN = 10
+LATEST = 500  # tries from which is learned how long one takes
+A_TRY = 1.0  # seconds, where no try tells
+A_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Line:
+    """How many of a range share a fate: what it is, whether they are sent, why, and the list of them."""
+
+    count: int
+    what: str
+    why: str
+    url: str = ""
+    skipped: bool = True
+
+
+# By the estimate's names: for one, for several, and why it is skipped. In the order of the page.
+_SKIPPED: dict[str, tuple[str, str, str, dict[str, str]]] = {
+    "delivered": ("already there", "already there", "Not sent a second time.", {"state": "delivered"}),
+    "waiting": ("going out by itself", "going out by themselves", "Still being tried.", {"state": "waiting"}),
+    "leased": ("on its way", "on their way", "Being sent at this moment.", {"state": "leased"}),
+    "uncertain": (
+        "may have arrived",
+        "may have arrived",
+        "This CRM cannot tell. Look for each of them there; if it is missing, retry it.",
+        {"held_reason": "uncertain"},
+    ),
+    "approval": (
+        "waiting for approval",
+        "waiting for approval",
+        "Somebody must approve each of them.",
+        {"held_reason": "approval"},
+    ),
+    "dnc": ("not to be contacted", "not to be contacted", "Kept here.", {"held_reason": "dnc"}),
+    "cancelled": ("cancelled", "cancelled", "A colleague decided so.", {"state": "cancelled"}),
+    "other_reason": ("failed otherwise", "failed otherwise", "Not what you chose above.", {}),
+}
+
+
+def lines(counted: Estimate, which: Range) -> list[Line]:
+    """What becomes of each part of a range; what is sent first. Parts without a lead are left out."""
+    if not counted.match:
+        return []
+    found = [Line(counted.again, "failed", "Sent again.", skipped=False)]
+    if which.never_sent:
+        found.append(Line(counted.never_sent, "never sent there", "Sent for the first time.", skipped=False))
+    for name, (one, several, why, query) in _SKIPPED.items():
+        number = getattr(counted, name)
+        link = _list_url(which, query) if query else ""
+        found.append(Line(number, one if number == 1 else several, why, link))
+    return [line for line in found if line.count or not line.skipped]
+
+
+def _list_url(which: Range, query: dict[str, str]) -> str:
+    narrowed = {name: getattr(which, name) for name in ("offer", "destination") if getattr(which, name)}
+    return f"{reverse('admin:crm_sync_delivery_changelist')}?{urlencode(query | narrowed)}"
+
+
+def sentence(counted: Estimate) -> str:
+    """The estimate in a line: "38 match: 31 failed, 7 already there (skipped)"."""
+    parts = lines(counted, Range(never_sent=bool(counted.never_sent)))
+    told = ", ".join(f"{part.count:,} {part.what}{' (skipped)' if part.skipped else ''}" for part in parts)
+    return f"{words.count(counted.match, 'matches', 'match')}{': ' if told else ''}{told}"
+
+
+def first(request: HttpRequest, which: Range) -> Iterator[tuple[str, str, str]]:
+    """The first that would be sent: lead, connection, and what became of it."""
+    # Not the connections themselves, each of which would have its secrets opened.
+    found = which.failed().select_related("lead__offer").order_by("pk")
+    names = dict(Destination.objects.values_list("pk", "name"))
+    left = SHOWN
+    for sending in found[:SHOWN]:
+        said = sending.get_held_reason_display() if sending.held_reason else sending.get_state_display()
+        reason = tries.reason(request, sending)
+        reason = f"{said}: {clip(reason, 120)}" if reason else said
+        yield clip(sending.lead.who, 80), names.get(sending.destination_id, ""), reason
+        left -= 1
+    for route in which.routes() if left else ():
+        for lead in which.unsent(route).order_by("pk")[:left]:
+            yield clip(lead.who, 80), names.get(route.destination_id, ""), "Never sent there"
+            left -= 1
+
+
+def warnings(
+    request: HttpRequest, which: Range, destinations: Sequence[Destination]
+) -> Iterator[tuple[str, str]]:
+    """What stands in the way of a replay, each with the page that mends it, if this user may see it."""
+    now = timezone.now()
+    may_open = request.user.has_perm("crm_sync.view_destination")
+    for destination in destinations:
+        state = destination.state
+        if state.state == state.State.WORKING:
+            continue
+        link = reverse("admin:crm_sync_destination_change", args=[destination.pk]) if may_open else ""
+        said = words.connection_state(tries.connection(request, state), now)
+        yield f"{destination}: {said} Replayed leads wait until it works again.", link
+    sees_routes = request.user.has_perm("crm_sync.view_route")
+    routes = Route.objects.filter(pk__in=which.failed().order_by().values("route")).select_related("offer")
+    for route in routes.select_related("offer", "destination").defer("destination__secrets"):
+        live = route.live_mapping
+        if live and live.broken:
+            link = words.mapping_url(route, live.broken_field) if sees_routes else ""
+            yield f"The field mapping {route} is broken: mend it first, or the leads fail again.", link
+
+
+def duration(counts: Counter[int], destinations: dict[int, Destination]) -> str:
+    """About how long a replay takes at the limits of its connections, which work side by side."""
+    took = _seconds_a_try()
+    longest = max(
+        (_seconds(destination, counts[pk], took.get(pk, A_TRY)) for pk, destination in destinations.items()),
+        default=0.0,
+    )
+    if longest < 1:
+        return "less than a second"
+    return f"about {ceil(longest / A_DAY)} days" if longest > 2 * A_DAY else f"about {span(longest)}"
+
+
+def _seconds(destination: Destination, number: int, a_try: float) -> float:
+    try:
+        at_once = destination.max_in_flight * destination.spec.batch_size
+    except connectors.UnknownConnector:
+        return 0.0
+    found = [ceil(number / at_once) * a_try]
+    if destination.max_per_second:
+        found.append(number / destination.max_per_second)
+    if destination.max_per_day:
+        today = (
+            destination.state.pushed_today
+            if destination.state.day == clock.now().astimezone(UTC).date()
+            else 0
+        )
+        days = ceil((number - max(destination.max_per_day - today, 0)) / destination.max_per_day)
+        found.append(max(days, 0) * A_DAY)
+    return max(found)
+
+
+def _seconds_a_try() -> dict[int, float]:
+    """By connection: how long its latest tries took, where there were any."""
+    latest = Attempt.objects.order_by("-pk").values_list("delivery__destination", "started_at", "finished_at")
+    took: dict[int, list[float]] = {}
+    for destination, began, ended in latest[:LATEST]:
+        if ended:
+            took.setdefault(destination, []).append((ended - began).total_seconds())
+    return {destination: sum(times) / len(times) for destination, times in took.items()}

@@ -1,0 +1,172 @@
+"""Trying several sendings again, or approving them: asked first, with their number and what will happen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from crm_sync import by_hand, clock
+from crm_sync import wording as words
+from crm_sync.admin import tries
+from crm_sync.admin.groups import Like
+from crm_sync.admin.pages import require, tell
+from crm_sync.models import Delivery
+from leads import ports
+
+RETRY = "crm_sync.retry_delivery"
+SHOWN = 10
+CHUNK = 500
+NEEDED = ("lead__offer", "route__offer", "destination__state__paused_by")
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """What is done to several at once, in words."""
+
+    button: str
+    ask: str
+    effect: str
+    done: tuple[str, str]
+    left: str
+    nothing: str
+
+
+RETRYING = Bulk(
+    button="Retry {} now",
+    ask="Retry {} now?",
+    effect="Each is tried again now, with all its tries before it. A lead that may have arrived already is not written "
+    "twice where the CRM can tell. Where the CRM has the person already, the lead is written all the same.",
+    done=("sending is tried again now.", "sendings are tried again now."),
+    left="delivered, cancelled, on the way, not approved yet, or not to be contacted",
+    nothing="Nothing to retry there: delivered, cancelled, not approved yet, or held as do not contact.",
+)
+APPROVING = Bulk(
+    button="Approve and send {}",
+    ask="Approve and send {}?",
+    effect="Each goes to its CRM now. What was sent cannot be called back from here.",
+    done=("sending is approved and goes out now.", "sendings are approved and go out now."),
+    left="they do not wait for approval",
+    nothing="None of these waits for approval.",
+)
+
+
+def _chosen(bulk: Bulk, deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
+    """Which of these it is done to. To approve is a decision of its own, and so is not to contact somebody."""
+    held = Delivery.Held
+    if bulk is APPROVING:
+        return deliveries.filter(held_reason=held.APPROVAL)
+    retryable = deliveries.filter(state__in=by_hand.RETRYABLE)
+    return retryable.exclude(held_reason__in=[held.DNC, held.APPROVAL])
+
+
+def bulk_action(
+    page: admin.ModelAdmin,
+    request: HttpRequest,
+    deliveries: QuerySet[Delivery],
+    action: str,
+    bulk: Bulk = RETRYING,
+) -> HttpResponse | None:
+    """An action of a list: ask first; once that is confirmed, do it."""
+    if "confirm" in request.POST:
+        _do(bulk, request, deliveries)
+        return None
+    selected = request.POST.getlist("_selected_action")
+    across = request.POST.get("select_across", "0")
+    if across == "1":
+        selected = selected[:1]  # all that match a filter may be thousands; then one stands for them
+    hidden = [("action", action), ("select_across", across), ("index", "0")]
+    hidden += [("_selected_action", pk) for pk in selected]
+    return _ask(bulk, page, request, deliveries, hidden, request.get_full_path())
+
+
+def all_like_this(page: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
+    """The page behind *Retry all like this*: one group of sendings, named in the address."""
+    require(request, RETRY)
+    like = Like.asked(request.GET)
+    if like is None:
+        tell(request, "That group is not there any more.", messages.WARNING)
+        return HttpResponseRedirect(reverse("admin:crm_sync_delivery_changelist"))
+    bulk = APPROVING if like.held_reason == Delivery.Held.APPROVAL else RETRYING
+    if request.method == "POST":
+        _do(bulk, request, like.sendings())
+        return HttpResponseRedirect(reverse("admin:crm_sync_delivery_changelist"))
+    asked = _ask(bulk, page, request, like.sendings(), [], like.url)
+    return asked or HttpResponseRedirect(reverse("admin:crm_sync_delivery_changelist"))
+
+
+def _do(bulk: Bulk, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:
+    pks = list(_chosen(bulk, deliveries).order_by("created_at", "pk").values_list("pk", flat=True))
+    done = 0
+    for start in range(0, len(pks), CHUNK):
+        chunk = pks[start : start + CHUNK]
+        if bulk is APPROVING:
+            _log_approval(request, chunk)
+        done += by_hand.retry(chunk, at=clock.now(), duplicates=True)
+    ports.ring()
+    tell(request, f"{done:,} {bulk.done[done != 1]}")
+
+
+def _log_approval(request: HttpRequest, pks: Sequence[int]) -> None:
+    """Who let them go is kept, as for one."""
+    sendings = Delivery.objects.filter(pk__in=pks).select_related("lead", "route__offer", "destination")
+    LogEntry.objects.log_actions(
+        user_id=str(request.user.pk),
+        queryset=sendings.defer("destination__secrets"),
+        action_flag=CHANGE,
+        change_message="Approved.",
+    )
+
+
+def _ask(
+    bulk: Bulk,
+    page: admin.ModelAdmin,
+    request: HttpRequest,
+    deliveries: QuerySet[Delivery],
+    hidden: Sequence[tuple[str, str]],
+    back: str,
+) -> HttpResponse | None:
+    chosen = _chosen(bulk, deliveries)
+    count = chosen.count()
+    if not count:
+        tell(request, bulk.nothing, messages.WARNING)
+        return None
+    first = list(chosen.select_related(*NEEDED).defer("destination__secrets")[:SHOWN])
+    context: dict[str, Any] = {
+        **page.admin_site.each_context(request),
+        "opts": page.opts,
+        "title": bulk.ask.format(words.count(count, "sending")),
+        "button": bulk.button.format(f"{count:,}"),
+        "effect": bulk.effect,
+        "left": deliveries.count() - count,
+        "left_because": bulk.left,
+        "first": [tries.discreetly(request, sending) for sending in first],
+        "held_up": {sending.destination.name: waits for sending in first if (waits := _waits(sending))},
+        "more": max(count - SHOWN, 0),
+        "hidden": hidden,
+        "back": back,
+        "media": page.media,
+    }
+    return TemplateResponse(request, "admin/crm_sync/delivery/retry.html", context)
+
+
+def after_retry(sending: Delivery) -> str:
+    """What is said once one is tried again."""
+    state = sending.destination.state
+    if state.state in {state.State.PAUSED, state.State.STOPPED}:
+        again = "tried again" if sending.tries else "sent"
+        return f"It is {again} as soon as {sending.destination} takes leads. {words.connection_advice(state)}"
+    if not sending.tries:
+        return f"It goes to {sending.destination} now."
+    return "It is tried again now, with all its tries before it."
+
+
+def _waits(sending: Delivery) -> str:
+    """Why a retry of now is one of later."""
+    state = sending.destination.state
+    return words.connection_advice(state) if state.state != state.State.WORKING else ""

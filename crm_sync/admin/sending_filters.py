@@ -1,0 +1,89 @@
+"""The filters of the list of sendings."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from crm_sync.admin.groups import NONE_GIVEN
+from crm_sync.admin.tries import SEES_PERSONS
+from crm_sync.models import Delivery, Destination
+from leads.models import Offer
+from leads.wording import clip
+
+
+class _Filter(admin.SimpleListFilter):
+    """One that asks a column; `column` is its name."""
+
+    column: str
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        known = {str(value) for value, _ in self.lookup_choices}
+        return queryset.filter(**{self.column: self.value()}) if self.value() in known else queryset
+
+
+class StateFilter(_Filter):
+    title = "state"
+    parameter_name = column = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return Delivery.State.choices
+
+
+class HeldFilter(_Filter):
+    title = "why held"
+    parameter_name = column = "held_reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return Delivery.Held.choices
+
+
+class DestinationFilter(_Filter):
+    title = "CRM connection"
+    parameter_name = "destination"
+    column = "destination_id"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [(str(pk), name) for pk, name in Destination.objects.values_list("pk", "name")]
+
+
+class OfferFilter(_Filter):
+    title = "offer"
+    parameter_name = "offer"
+    column = "lead__offer_id"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [(str(pk), title) for pk, title in Offer.objects.values_list("pk", "title")]
+
+
+class FieldFilter(_Filter):
+    """Chosen by a link, never from a list: there are as many as a CRM has fields."""
+
+    title = "refused field"
+    parameter_name = column = "field"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        value = self.value()
+        return [(value, clip(value, 60))] if value else []
+
+
+class ReasonFilter(admin.SimpleListFilter):
+    """One group of reasons, chosen by a link."""
+
+    title = "reason"
+    parameter_name = "reason_group"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        value = self.value()
+        if not value:
+            return []
+        if value == NONE_GIVEN:
+            return [(value, "No reason given")]
+        # What a CRM said may name a person.
+        shown = clip(value, 120) if request.user.has_perm(SEES_PERSONS) else "The chosen one"
+        return [(value, shown)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return queryset.filter(reason_group="" if value == NONE_GIVEN else value) if value else queryset

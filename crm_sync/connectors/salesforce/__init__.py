@@ -1,0 +1,5 @@
+"""Salesforce, by its REST API."""
+
+from crm_sync.connectors.salesforce.connector import SalesforceConnector
+
+__all__ = ["SalesforceConnector"]

@@ -1,0 +1,89 @@
+"""A rule of a field mapping for reading, and the place on its page where it stands."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.utils.text import slugify
+
+from crm_sync.mapping import EVERYTHING, LEAD_VALUES, TRANSFORMS, Rule
+from crm_sync.models import FieldRule
+from crm_sync.spec import Spec
+
+EVERY_FIELD = "Every field"  # what the screen calls the target of the rule that sends every lead value
+
+
+def anchor(field: str) -> str:
+    """The id of the row of a CRM field on the page of its mapping."""
+    return f"field-{slugify(field, allow_unicode=True) or 'other'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One rule for reading."""
+
+    rule: Rule
+    target: str
+    how: str
+    value: str
+    extras: str
+
+
+def row(rule: Rule, spec: Spec) -> Row:
+    """A rule in words, by the CRM's labels."""
+    labels = {target.name: target.label for target in spec.fields}
+    said = by_label(rule, spec)
+    return Row(
+        rule=rule,
+        target=EVERY_FIELD if rule.target == EVERYTHING else labels.get(rule.target, rule.target),
+        how=_HOW.get(rule.kind, rule.kind),
+        value=_VALUE.get(rule.kind, lambda rule: "")(said),
+        extras=" ".join(_extras(said)),
+    )
+
+
+def by_label(rule: Rule, spec: Spec) -> Rule:
+    """The rule for reading: the CRM's choices by their labels, where it keeps them as numbers or the like."""
+    labels = next((dict(field.choices) for field in spec.fields if field.name == rule.target), {})
+    if not labels:
+        return rule
+    return replace(
+        rule,
+        value=labels.get(rule.value, rule.value),
+        fallback=labels.get(rule.fallback, rule.fallback),
+        table={key: labels.get(text, text) for key, text in rule.table.items()},
+    )
+
+
+_HOW = dict(FieldRule._meta.get_field("kind").flatchoices)
+
+
+def _source(name: str) -> str:
+    return "Every lead value, under its own name" if name == EVERYTHING else LEAD_VALUES.get(name, name)
+
+
+def _table(rule: Rule) -> str:
+    pairs = [f"{key} = {text}" for key, text in list(rule.table.items())[:3]]
+    more = f" and {len(rule.table) - 3} more" if len(rule.table) > 3 else ""
+    return f"{_source(rule.source)}: {', '.join(pairs)}{more}"
+
+
+_VALUE: Mapping[str, Callable[[Rule], str]] = {
+    "field": lambda rule: _source(rule.source),
+    "constant": lambda rule: f"“{rule.value}”",
+    "template": lambda rule: rule.template,
+    "lookup": _table,
+}
+
+
+def _extras(rule: Rule) -> list[str]:
+    found = []
+    if rule.transform:
+        transform: Any = TRANSFORMS.get(rule.transform)
+        found.append(f"{transform.label if transform else rule.transform}.")
+    if rule.fallback:
+        found.append(f"If empty: “{rule.fallback}”.")
+    if rule.keep_empty:
+        found.append("Sent even when empty.")
+    found += [f"Only when {_source(name)} is {' or '.join(texts)}." for name, texts in rule.when.items()]
+    return found

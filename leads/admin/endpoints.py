@@ -1,0 +1,276 @@
+"""The endpoint URLs of an offer: what its page says of each, and the pages that rotate and revoke one.
+
+Rotating: a partner manager came because somebody who should not have it has the URL, or because a rule says so. No
+lead may be lost by it. So the page says what happens and what to do at Microsoft before the button is pressed; and
+afterwards the offer's page says of every old URL whether anything still comes there.
+
+Revoking: the same person came to end an old URL for good. So the page says how much came there lately, and in plain
+words what happens to leads if it is the only URL.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.admin import ModelAdmin
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Count, Max, Q, Sum
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from leads.admin import refused
+from leads.models import AlreadyRotatedError, Endpoint, Offer, Refusal, Submission
+from leads.vault import MASK, VaultError
+from leads.wording import clip, clock, when
+
+ROTATE = "leads.rotate_endpoint"
+MOST_CLOSED = 10  # URLs that take no leads any more, on the page
+LATELY = timedelta(days=7)
+TAIL = 6  # characters of a key, by which a person recognises its URL
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEndpoint:
+    """An endpoint URL as this user may see it, and what came there, in words."""
+
+    id: int
+    url: str
+    tail: str  # how the URL ends; "" for those who may not see it
+    made: str
+    until: str  # when it ends or ended by itself; "" where it has no end
+    revoked: str  # when somebody ended it; "" where nobody has
+    came: SafeString | str
+    is_used: bool = False
+
+
+def shown(offer: Offer, now: datetime, *, may_reveal: bool) -> dict[str, Any]:
+    """What the page of an offer shows of its URLs: the current one, older ones that still take leads, closed ones."""
+    rows, problem = _rows(offer, may_reveal=may_reveal)
+    usable = [row for row in rows if row.is_open(now)]
+    closed = [row for row in rows if not row.is_open(now)]
+    may_reveal = may_reveal and not problem
+    current = _current(usable[0], may_reveal) if usable else None
+    what_was_refused = refused.of_the_last_day(offer, now)
+    return {
+        "endpoint": current,
+        "old_endpoints": [_old(row, rows, may_reveal) for row in usable[1:]],
+        "closed_endpoints": list(_closed(closed[:MOST_CLOSED], may_reveal)),
+        "more_closed": max(0, len(closed) - MOST_CLOSED),
+        "endpoint_problem": problem,
+        "can_copy": may_reveal,
+        "hints": list(refused.hints(what_was_refused)) if current and not current.is_used else [],
+        "refused": what_was_refused,
+    }
+
+
+def _rows(offer: Offer, *, may_reveal: bool) -> tuple[list[Endpoint], str]:
+    """The offer's URLs, the current one first, and what is wrong with their keys.
+
+    For those who may not see a key it is not even decrypted.
+    """
+    found = offer.endpoints.current_first()
+    if may_reveal:
+        try:
+            return list(found), ""
+        except VaultError as error:
+            return list(found.defer("key")), str(error)
+    return list(found.defer("key")), ""
+
+
+def _current(row: Endpoint, may_reveal: bool) -> ShownEndpoint:
+    if row.hits:
+        return _shown(row, may_reveal, _requests(row.hits, row.last_hit_at), is_used=True)
+    if row.submissions.exists():
+        return _shown(row, may_reveal, "", is_used=True)  # the counts follow in a moment
+    return _shown(row, may_reveal, "Nothing has reached this URL yet.")
+
+
+def _old(row: Endpoint, rows: Iterable[Endpoint], may_reveal: bool) -> ShownEndpoint:
+    """A URL that a newer one replaced, with what came since: that tells whether Microsoft still uses it."""
+    newer = (other.created_at for other in rows if other.created_at >= row.created_at and other != row)
+    replaced_at = min(newer, default=row.created_at)
+    since = _came_since(row, replaced_at)
+    if since["times"]:
+        return _shown(
+            row, may_reveal, _requests(since["times"], since["last"], " since it was replaced"), is_used=True
+        )
+    return _shown(row, may_reveal, "No request since it was replaced.")
+
+
+def _came_since(row: Endpoint, moment: datetime) -> dict[str, Any]:
+    return Submission.objects.filter(endpoint=row, received_at__gte=moment).aggregate(
+        times=Count("pk"), last=Max("received_at")
+    )
+
+
+def _closed(rows: list[Endpoint], may_reveal: bool) -> Iterable[ShownEndpoint]:
+    if not rows:
+        return
+    counts = {
+        row["endpoint"]: row
+        for row in Refusal.objects.filter(endpoint__in=rows, reason=Refusal.Reason.CLOSED_KEY)
+        .order_by()
+        .values("endpoint")
+        .annotate(times=Sum("times"), last=Max("minute"))
+    }
+    for row in rows:
+        count = counts.get(row.pk)
+        came: SafeString | str = "No request since."
+        if count:
+            came = _requests(count["times"], count["last"], " refused since")
+        yield _shown(row, may_reveal, came, is_used=bool(count))
+
+
+def _shown(
+    row: Endpoint, may_reveal: bool, came: SafeString | str, *, is_used: bool = False
+) -> ShownEndpoint:
+    return ShownEndpoint(
+        row.pk,
+        row.url if may_reveal else f"{settings.PUBLIC_URL}/in/{MASK}",
+        f"…{row.key[-TAIL:]}" if may_reveal else "",
+        clock(row.created_at),
+        clock(row.expires_at) if row.expires_at else "",
+        clock(row.revoked_at) if row.revoked_at else "",
+        came,
+        is_used,
+    )
+
+
+def _requests(times: int, last: datetime | None, of_them: str = "") -> SafeString:
+    count = f"{times:,} request{'' if times == 1 else 's'}{of_them}"
+    return format_html("{}, the last {}.", count, when(last)) if last else format_html("{}.", count)
+
+
+# The pages
+
+
+class RotateForm(forms.Form):
+    days = forms.IntegerField(
+        label="Days that the old URL still takes leads",
+        min_value=0,
+        max_value=365,
+        initial=30,
+        help_text="0 ends it at once: leads are refused, and lost, until the new URL stands in Partner Center. "
+        "Choose that only if a stranger has the old one.",
+    )
+    # Which URL this page was about: somebody else may have rotated it meanwhile.
+    replacing = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+
+def rotate(pages: ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
+    """Give an offer a new URL, after a page that says what that does."""
+    offer = _offer(pages, request, pk)
+    now = timezone.now()
+    current = offer.endpoints.open(now).current_first().defer("key").first()
+    form = RotateForm(request.POST or None, initial={"replacing": current and current.pk})
+    if current is None:
+        # There is nothing that could be kept.
+        form.fields["days"].required = False
+        form.fields["days"].widget = forms.HiddenInput()
+    if request.method == "POST" and form.is_valid():
+        return _do_rotate(pages, request, offer, form.cleaned_data, now)
+    title = "Rotate the URL" if current else "Make a new URL"
+    return _page(pages, request, "rotate", title, offer, form=form, current=current)
+
+
+def _do_rotate(
+    pages: ModelAdmin, request: HttpRequest, offer: Offer, chosen: dict[str, Any], now: datetime
+) -> HttpResponse:
+    days = chosen["days"] or 0
+    try:
+        with transaction.atomic():
+            Endpoint.rotate(offer, timedelta(days=days), now, replacing=chosen["replacing"])
+            ends = f"the old one takes leads until {clock(now + timedelta(days=days))}"
+            old = "" if chosen["replacing"] is None else f"; {ends if days else 'the old one ended at once'}"
+            pages.log_change(request, offer, f"Rotated the endpoint URL{old}.")
+    except AlreadyRotatedError:
+        messages.warning(
+            request,
+            "Nothing was done: the URL of this offer has changed since you opened that page. "
+            "Below is the one that counts now.",
+        )
+    else:
+        messages.success(request, f"The offer has a new URL{old}.")
+    return _to(offer)
+
+
+def revoke(pages: ModelAdmin, request: HttpRequest, pk: int, endpoint: int) -> HttpResponse:
+    """End a URL for good, after a page that says what came there lately."""
+    offer = _offer(pages, request, pk)
+    now = timezone.now()
+    row = get_object_or_404(offer.endpoints.defer("key"), pk=endpoint)
+    if not row.is_open(now):
+        messages.info(request, "That URL takes no leads any more.")
+        return _to(offer)
+    is_last = not offer.endpoints.open(now).filter(~Q(pk=row.pk)).exists()
+    # Who was told that there is another URL, and there is none by now, is asked again.
+    was_told = "last" in request.POST or not is_last
+    if request.method == "POST" and was_told:
+        return _do_revoke(pages, request, offer, row, now)
+    came = _came_since(row, now - LATELY)
+    count = _requests(came["times"], came["last"]) if came["times"] else ""
+    return _page(
+        pages,
+        request,
+        "revoke",
+        "Revoke a URL",
+        offer,
+        made=clock(row.created_at),
+        until=clock(row.expires_at) if row.expires_at else "",
+        came=count,
+        is_last=is_last,
+    )
+
+
+def _do_revoke(
+    pages: ModelAdmin, request: HttpRequest, offer: Offer, row: Endpoint, now: datetime
+) -> HttpResponse:
+    with transaction.atomic():
+        if row.revoke(now):
+            pages.log_change(request, offer, f"Revoked the endpoint URL made {clock(row.created_at)}.")
+    messages.success(request, f"The URL made {clock(row.created_at)} is revoked: it takes no leads any more.")
+    return _to(offer)
+
+
+def _offer(pages: ModelAdmin, request: HttpRequest, pk: int) -> Offer:
+    """Raises PermissionDenied for users who may not do this, Http404 where there is no such offer."""
+    if not request.user.has_perm(ROTATE):
+        raise PermissionDenied
+    offer = get_object_or_404(Offer, pk=pk)
+    if not pages.has_view_permission(request, offer):
+        raise PermissionDenied
+    return offer
+
+
+def _page(
+    pages: ModelAdmin, request: HttpRequest, name: str, title: str, offer: Offer, **more: Any
+) -> HttpResponse:
+    context = {
+        **pages.admin_site.each_context(request),
+        "opts": pages.opts,
+        "media": pages.media,
+        "title": f"{title}: {clip(offer.title, 80)}",
+        "offer": offer,
+        "back": _url(offer),
+        **more,
+    }
+    request.current_app = pages.admin_site.name
+    return TemplateResponse(request, f"admin/leads/offer/{name}.html", context)
+
+
+def _url(offer: Offer) -> str:
+    return reverse("admin:leads_offer_change", args=[offer.pk])
+
+
+def _to(offer: Offer) -> HttpResponseRedirect:
+    return HttpResponseRedirect(_url(offer))
