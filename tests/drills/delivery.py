@@ -41,6 +41,7 @@ BEFORE, AFTER = 10, 10  # leads that reach the CRM before each fault, and that s
 BACK_WITHIN, EMPTY_WITHIN = 90.0, 180.0  # seconds; a loaded machine starts slowly
 LEASE = 90.0  # seconds, as long as a worker may be silent about a push
 UNDER_WAY = 5.0  # seconds that no push takes here, but for one that drips
+MID_PUSH_WITHIN = 20.0  # seconds; a CRM that has said "stop" is not called
 AWAY = 1.0  # seconds that PostgreSQL is away at least
 PAST = "2020-01-01 00:00:00"
 SHOWN = 20  # broken promises; there may be thousands
@@ -111,14 +112,33 @@ class Drill:
             yield from self.random.sample(every, len(every))
 
     def kill_worker(self) -> str:
-        """Any one of them. The supervisor starts its own again, we ours."""
-        victim = self.random.choice([None, *self.others])
+        """One that has a push under way, if there is such a one. The supervisor starts its own again, we ours."""
+        pid = self._stop_in_mid_push()
+        victim = next((worker for worker in self.others if worker.pid == pid), None)
         if victim is None:
             return f"killed the site's worker {self._kill_the_sites()}"
         victim.kill()
         self._expire(victim.pid)
         self.others[self.others.index(victim)] = self._hire()
         return f"killed worker {victim.pid}"
+
+    def _stop_in_mid_push(self) -> int:
+        """Stop workers in any order until one has a try open, which it can no longer end; without one, any.
+
+        A stopped process dies of SIGKILL like any other. Between a look and a kill a push would be over.
+        """
+        deadline = time.monotonic() + MID_PUSH_WITHIN
+        while True:
+            pid = self.random.choice([self._the_sites_worker(), *(worker.pid for worker in self.others)])
+            os.kill(pid, signal.SIGSTOP)
+            if self._has_open_try(pid) or time.monotonic() > deadline:
+                return pid
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.02)
+
+    def _has_open_try(self, pid: int) -> bool:
+        found = "SELECT worker FROM crm_sync_attempt WHERE finished_at IS NULL"
+        return any(worker.endswith(f":{pid}") for (worker,) in self.site.rows(found))
 
     def kill_workers(self) -> str:
         """All of them at once."""
@@ -151,13 +171,17 @@ class Drill:
         return f"{how} PostgreSQL and started it again"
 
     def _kill_the_sites(self) -> int:
+        pid = self._the_sites_worker()
+        os.kill(pid, signal.SIGKILL)
+        self._expire(pid)
+        return pid
+
+    def _the_sites_worker(self) -> int:
         deadline = time.monotonic() + BACK_WITHIN
         while time.monotonic() < deadline:
             commands = self.site.processes()
             for child in children(self.site.pid):
                 if commands.get(child, "").endswith("leadsite.worker"):
-                    os.kill(child, signal.SIGKILL)
-                    self._expire(child)
                     return child
             time.sleep(0.1)
         raise RuntimeError(f"There is no worker:\n{self.site.log()[-3000:]}")
