@@ -58,10 +58,20 @@ class Destination(models.Model):
     fields_read_at = models.DateTimeField(
         null=True, editable=False, help_text="When the CRM was last asked for its fields; null: ask again."
     )
+    for_new_offers = models.BooleanField(
+        "new offers send to this",
+        default=False,
+        help_text="An offer that is added is connected to it; its leads wait until its field mapping is published.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["for_new_offers"], condition=models.Q(for_new_offers=True), name="one_for_new_offers"
+            )
+        ]
         verbose_name = "CRM connection"
         permissions = [
             ("test_destination", "Can test a CRM connection"),

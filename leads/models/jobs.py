@@ -1,0 +1,45 @@
+"""Long pieces of work."""
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+
+class Job(models.Model):
+    """A long piece of work that a person started: progress, cancel, result, lease."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        LEASED = "leased", "Running"
+        FINISHED = "finished", "Finished"
+        CANCELLED = "cancelled", "Cancelled"
+        FAILED = "failed", "Failed"
+
+    kind = models.CharField(max_length=40)
+    arguments = models.JSONField(default=dict)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(null=True)
+    cursor = models.JSONField(null=True, help_text="Where it goes on if its worker is killed.")
+    cancel_requested_at = models.DateTimeField(null=True)
+    result = models.JSONField(null=True)
+    error = models.TextField(blank=True)
+    lease_token = models.UUIDField(null=True)
+    lease_expires_at = models.DateTimeField(null=True)
+    taken_up = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How many workers have been at the place where it stands."
+    )
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            # What is still to do, however many were ever done.
+            models.Index(fields=["id"], condition=models.Q(state__in=["waiting", "leased"]), name="job_open")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"

@@ -1,0 +1,222 @@
+"""Leads, their customers and what colleagues write about them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from leads import lead_source
+from leads.countries import country_code
+from leads.models.offers import Offer
+from leads.models.submissions import Submission, new_id
+
+
+class Customer(models.Model):
+    """The person or company behind several leads: found by e-mail, else by company and phone.
+
+    Name, e-mail, company and phone are those of its latest lead that has them; `CustomerKey` is what it is found by.
+    """
+
+    name = models.TextField(blank=True)
+    email = models.TextField("e-mail", blank=True)
+    company = models.TextField(blank=True)
+    phone = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("split_customer", "Can split a customer whose leads do not belong together")]
+
+    def __str__(self) -> str:
+        return self.name or self.email or self.company or f"Customer {self.pk}"
+
+
+class CustomerKey(models.Model):
+    """Something that a customer is recognised by. It leads to one customer only."""
+
+    class Kind(models.TextChoices):
+        EMAIL = "email", "Same e-mail"
+        COMPANY_PHONE = "company_phone", "Same company and phone"
+
+    customer = models.ForeignKey(Customer, models.CASCADE, related_name="keys")
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    value = models.CharField(max_length=400)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "value"], name="customer_key_once")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of customer {self.customer_id}"  # never the value: it is personal data
+
+
+class LeadQuerySet(models.QuerySet["Lead"]):
+    def unrouted(self) -> "LeadQuerySet":
+        """Leads that routing has not looked at yet, oldest first."""
+        return self.filter(routed_at=None).order_by("received_at", "id")
+
+    def counted(self) -> "LeadQuerySet":
+        """Leads that count: neither Microsoft's tests, nor samples made here, nor the demo."""
+        return self.filter(is_test=False, is_sample=False, offer__is_demo=False)
+
+
+class Lead(models.Model):
+    """What a submission says, in fields; the working record, with status, owner and notes."""
+
+    class Status(models.TextChoices):
+        NEW = "new", "New"
+        WORKING = "working", "Working"
+        QUALIFIED = "qualified", "Qualified"
+        CLOSED = "closed", "Closed"
+
+    class GroupedBy(models.TextChoices):
+        """Why a lead is its customer's; empty for the first lead of a customer."""
+
+        EMAIL = "email", "Same e-mail"
+        COMPANY_PHONE = "company_phone", "Same company and phone"
+        SPLIT = "split", "Split off by a colleague"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    submission = models.ForeignKey(Submission, models.CASCADE, related_name="leads")
+    offer = models.ForeignKey(Offer, models.CASCADE, related_name="leads", db_index=False)
+    received_at = models.DateTimeField(default=timezone.now)
+
+    # As read from the body. Text columns: a stranger's value may be as long as the body.
+    first_name = models.TextField(blank=True)
+    last_name = models.TextField(blank=True)
+    email = models.TextField("e-mail", blank=True)
+    phone = models.TextField(blank=True)
+    company = models.TextField(blank=True)
+    title = models.TextField("job title", blank=True)
+    country = models.TextField(blank=True)
+    lead_source = models.TextField("LeadSource", blank=True)
+    source = models.TextField(blank=True)
+    action = models.TextField(blank=True)
+    offer_title = models.TextField("offer title sent", blank=True)
+    sent_publisher_id = models.TextField("publisher ID sent", blank=True)
+    sent_offer_id = models.TextField("offer ID sent", blank=True)
+    description = models.TextField(blank=True)
+    campaign = models.JSONField(default=dict, blank=True)
+    extra = models.JSONField("fields we do not know", default=dict, blank=True)
+    is_test = models.BooleanField("Microsoft's test", default=False)
+    is_sample = models.BooleanField("sample", default=False)
+
+    # The worker's. What was tidied stands beside what was sent, "" where it could not be.
+    routed_at = models.DateTimeField(null=True, editable=False)
+    tidy_email = models.CharField(max_length=254, blank=True, editable=False)
+    tidy_phone = models.CharField(max_length=20, blank=True, editable=False)  # E.164
+    tidy_country = models.CharField(max_length=2, blank=True, editable=False)  # ISO 3166-1
+    customer = models.ForeignKey(
+        Customer, models.SET_NULL, null=True, blank=True, related_name="leads", db_index=False
+    )
+    grouped_by = models.CharField(max_length=16, choices=GroupedBy.choices, blank=True, editable=False)
+
+    # Staff's.
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.NEW)
+    closed_reason = models.CharField(max_length=200, blank=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="leads",
+        db_index=False,
+    )
+
+    assigned_because = models.CharField(max_length=200, blank=True, editable=False)
+    follow_up_on = models.DateField(null=True, blank=True)
+    answer_due_at = models.DateTimeField(null=True, editable=False)  # the worker's, by the working hours
+    answered_at = models.DateTimeField(null=True, editable=False)  # the first answer
+    archived_at = models.DateTimeField(null=True, editable=False)  # out of sight unless asked for
+
+    objects = LeadQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-received_at", "-id"]
+        permissions = [
+            ("assign_lead", "Can give a lead to a colleague"),
+            ("export_lead", "Can take leads away in a file"),
+        ]
+        indexes = [
+            models.Index(fields=["-received_at", "-id"], name="lead_newest"),
+            models.Index(fields=["offer", "-received_at"], name="lead_of_offer"),
+            # The lead row is its own outbox: this index holds only what routing still owes.
+            models.Index(fields=["received_at", "id"], condition=Q(routed_at=None), name="lead_unrouted"),
+            models.Index(fields=["customer"], condition=Q(customer__isnull=False), name="lead_of_customer"),
+            models.Index(fields=["owner"], condition=Q(owner__isnull=False), name="lead_of_owner"),
+        ]
+
+    def __str__(self) -> str:
+        return self.who
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip()
+
+    @property
+    def who(self) -> str:
+        """The best name there is for the person, for lists and headings."""
+        return self.full_name or self.email or self.company or "Unnamed lead"
+
+    @property
+    def sentence(self) -> str:
+        """What happened, in one sentence: "Jane Doe, Contoso (US), pressed Contact me for Backup on AppSource"."""
+        company = self.company if self.company != self.who else ""
+        code = country_code(self.country)
+        who = ", ".join(part for part in (self.who, company) if part) + (f" ({code})" if code else "")
+        action = lead_source.ACTIONS.get(self.action)
+        did = action.verb if action else "sent a lead for"
+        where = lead_source.source_label(self.source)
+        return f"{who} {did} {self.offer.title}" + (f" on {where}" if where else "")
+
+    def values(self) -> dict[str, Any]:
+        """Everything that a mapping rule may use, by name; text, but for `is_test`.
+
+        Publisher, offer and title come from the body where it names them, else from the endpoint's offer.
+        """
+        return {
+            "id": str(self.id),
+            "first_name": self.first_name,
+            "last_name": self.last_name,
+            "full_name": self.full_name,
+            "email": self.email,
+            "phone": self.phone,
+            "company": self.company,
+            "title": self.title,
+            "country": self.country,
+            "country_code": country_code(self.country),
+            "lead_source": self.lead_source,
+            "source": self.source,
+            "action": self.action,
+            "action_label": lead_source.action_label(self.action),
+            "publisher_id": self.sent_publisher_id or self.offer.publisher_id,
+            "offer_id": self.sent_offer_id or self.offer.offer_id,
+            "offer_title": self.offer_title or self.offer.title,
+            "description": self.description,
+            "received_at": rfc3339(self.received_at),
+            "is_test": self.is_test,
+            **{f"campaign.{key}": value for key, value in self.campaign.items()},
+            **{f"extra.{key}": value for key, value in self.extra.items()},
+        }
+
+
+def rfc3339(moment: datetime) -> str:
+    """UTC, to the second, with a Z: what CRMs and scripts agree on."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Note(models.Model):
+    """What a colleague wrote about a lead."""
+
+    lead = models.ForeignKey(Lead, models.CASCADE, related_name="notes")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    text = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.text[:80]

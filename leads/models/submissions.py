@@ -1,0 +1,94 @@
+"""Received requests."""
+
+import os
+import time
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from leads.models.offers import Endpoint, Offer
+
+
+def new_id() -> uuid.UUID:
+    """A UUID version 7 (RFC 9562): known before the insert, and in the order of time, so that indexes stay compact."""
+    number = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10), "big")
+    number = number & ~(0xF << 76) | 7 << 76
+    return uuid.UUID(int=number & ~(0x3 << 62) | 2 << 62)
+
+
+class Submission(models.Model):
+    """One POST to an endpoint, exactly as it came, and the verdict on it. Evidence: never edited."""
+
+    class Verdict(models.TextChoices):
+        LEAD = "lead", "Became a lead"
+        QUARANTINED = "quarantined", "In quarantine"
+        RELEASED = "released", "Released from quarantine"
+        DISCARDED = "discarded", "Discarded"
+
+    class Origin(models.TextChoices):
+        ENDPOINT = "endpoint", "Posted to the endpoint URL"
+        SAMPLE = "sample", "Sample lead, made here"
+        IMPORT = "import", "Imported"
+        SPOOL = "spool", "Taken in after a database outage"
+
+    REASONS = {
+        "empty": "Empty body",
+        "not_json": "Not JSON",
+        "not_object": "JSON, but not an object",
+        "too_deep": "Nested too deep",
+        "truncated": "Cut off on the way",
+        "schema": "Against the offer's schema",
+    }
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    offer = models.ForeignKey(Offer, models.CASCADE, related_name="submissions")
+    endpoint = models.ForeignKey(
+        Endpoint, models.SET_NULL, null=True, related_name="submissions", db_index=False
+    )
+    origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.ENDPOINT)
+    received_at = models.DateTimeField(default=timezone.now)
+    last_received_at = models.DateTimeField(null=True, help_text="When the same body last came again.")
+    times_received = models.PositiveIntegerField(default=1)
+    remote_addr = models.CharField("sent from", max_length=45, blank=True)
+    headers = models.JSONField(default=dict)
+    content_type = models.CharField(max_length=200, blank=True)
+    body = models.BinaryField()
+    body_digest = models.CharField(max_length=64)
+    verdict = models.CharField(max_length=12, choices=Verdict.choices, default=Verdict.LEAD)
+    reason = models.CharField(max_length=12, blank=True, choices=list(REASONS.items()))
+    problems = models.JSONField(default=list, help_text="Each with pointer, line, column and message.")
+
+    # A person's, once it was in quarantine.
+    repaired = models.TextField(blank=True, help_text="The text that was released in place of the body.")
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", db_index=False
+    )
+
+    class Meta:
+        ordering = ["-received_at", "-id"]
+        verbose_name = "received request"
+        permissions = [
+            ("release_submission", "Can re-read and release what is in quarantine"),
+            ("discard_submission", "Can discard what is in quarantine"),
+        ]
+        indexes = [
+            # Finds a repeat; time last, so that only the newest copies are read. Each index here is paid for by every
+            # lead that comes in, so foreign keys have none of their own where one of these begins with them.
+            models.Index(fields=["endpoint", "body_digest", "received_at"], name="submission_repeat"),
+            models.Index(
+                fields=["-received_at", "-id"],
+                condition=Q(verdict="quarantined"),
+                name="submission_quarantine",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.offer}, {timezone.localtime(self.received_at):%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def in_quarantine(self) -> bool:
+        return self.verdict == self.Verdict.QUARANTINED

@@ -1,0 +1,130 @@
+"""How colleagues share the work: who gets which lead, by when it is answered, how, and what each looks at."""
+
+from datetime import time
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+
+from leads.models.offers import Offer
+
+
+class AssignmentRule(models.Model):
+    """Whose a new lead becomes: the first rule that takes it gives it to the next of its people, in turns.
+
+    An empty condition takes every lead. Only leads that are worked on here are assigned.
+    """
+
+    name = models.CharField(max_length=100, unique=True)
+    position = models.PositiveIntegerField(default=0, help_text="Rules are tried from the lowest number on.")
+    enabled = models.BooleanField(default=True)
+    offers = models.ManyToManyField(Offer, blank=True, related_name="+", help_text="None chosen: any offer.")
+    countries = models.JSONField(default=list, blank=True, help_text="ISO 3166-1 codes; empty: any.")
+    actions = models.JSONField(default=list, blank=True, help_text="Microsoft's codes; empty: any.")
+    people = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+")
+    last_person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", editable=False
+    )
+
+    class Meta:
+        ordering = ["position", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AnswerTemplate(models.Model):
+    """The text of an answer by e-mail, with `{{ first_name }}` and the like. The most special one is offered first."""
+
+    offer = models.ForeignKey(
+        Offer, models.CASCADE, null=True, blank=True, related_name="+", help_text="Empty: any offer."
+    )
+    action = models.CharField(max_length=40, blank=True, help_text="Microsoft's code; empty: any action.")
+    name = models.CharField(max_length=100)
+    subject = models.CharField(max_length=200)
+    body = models.TextField()
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _time_zone() -> str:
+    return settings.TIME_ZONE
+
+
+class WorkingHours(models.Model):
+    """When colleagues are at work, and how soon they want to have answered: the first-response clock. One row."""
+
+    days = models.CharField(max_length=7, default="01234", help_text="0 is Monday.")
+    opens = models.TimeField(default=time(9))
+    closes = models.TimeField(default=time(17))
+    time_zone = models.CharField(max_length=64, default=_time_zone)
+    answer_within = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        default=8,
+        validators=[MinValueValidator(1), MaxValueValidator(500)],
+        help_text="Working hours from a lead's arrival to its first answer. Empty: no clock.",
+    )
+
+    class Meta:
+        verbose_name = verbose_name_plural = "working hours"
+
+    def __str__(self) -> str:
+        return "Working hours"
+
+    @classmethod
+    def current(cls) -> "WorkingHours":
+        return cls.objects.order_by("pk").first() or cls()
+
+    def clean(self) -> None:
+        if self.opens and self.closes and self.opens >= self.closes:
+            raise ValidationError({"closes": "Work ends after it has begun, on the same day."})
+
+
+class SavedView(models.Model):
+    """A filter of the inbox under a name: one colleague's, or everybody's."""
+
+    name = models.CharField(max_length=60)
+    query = models.TextField(help_text="As in the address of the list, without page and order of clicks.")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Empty: everybody's.",
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Export(models.Model):
+    """That somebody took leads away in a file: who, when, which filter, how many. Evidence: never edited."""
+
+    class Format(models.TextChoices):
+        CSV = "csv", "CSV"
+        XLSX = "xlsx", "Excel"
+
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    format = models.CharField(max_length=4, choices=Format.choices)
+    query = models.TextField(blank=True)
+    said = models.TextField(blank=True, help_text="The filter in words.")
+    leads = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.leads} leads, {timezone.localtime(self.created_at):%Y-%m-%d %H:%M}"
