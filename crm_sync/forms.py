@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin.widgets import AdminIntegerFieldWidget, AdminTextInputWidget
+from django.utils.translation import gettext_lazy
 
 from crm_sync import connectors
 from crm_sync.models import DemoSwitch, Destination, DestinationState, Route
@@ -26,6 +27,15 @@ class BaseDestinationForm(forms.ModelForm):
     """
 
     spec: Spec
+
+    # Not by the model's own field: that one connection has it already is no mistake, it moves.
+    for_new_offers = forms.BooleanField(
+        label=gettext_lazy("New offers send to this"),
+        required=False,
+        help_text=gettext_lazy(
+            "An offer that is added is connected to it. Its leads wait until its field mapping is published."
+        ),
+    )
 
     class Meta:
         model = Destination
@@ -59,6 +69,7 @@ class BaseDestinationForm(forms.ModelForm):
             pk=self.instance.pk, credentials_expire_on__isnull=False
         ).exists():
             del self.fields["credentials_expire_on"]  # the CRM tells it, and knows better
+        self.initial["for_new_offers"] = self.instance.for_new_offers
         stored = self.instance.settings
         for setting in self.spec.settings:
             field = self.fields[setting_input(setting)]
@@ -105,6 +116,7 @@ class BaseDestinationForm(forms.ModelForm):
     def save(self, commit: bool = True) -> Any:
         before = self.instance.secrets, self.instance.credentials_changed_at
         self.instance.store_settings(self.values)
+        self.instance.for_new_offers = self.cleaned_data["for_new_offers"]
         if isinstance(before[0], ClosedDict) and not self.instance.secrets:
             # None was entered: kept as it is, for the day on which its key is put back.
             self.instance.secrets, self.instance.credentials_changed_at = before

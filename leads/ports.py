@@ -58,6 +58,15 @@ class TimelineEntry:
     url: str = ""
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What came of a POST to our own public address: the answer, or in a sentence why there is none."""
+
+    status: int = 0
+    body: bytes = b""
+    problem: str = ""
+
+
 # --- Long pieces of work -------------------------------------------------------------------------------------
 
 
@@ -143,6 +152,14 @@ class Ports:
     timeline: list[Callable[[HttpRequest, Lead], Iterable[TimelineEntry]]] = field(default_factory=list)
     offer_columns: list[OfferColumn] = field(default_factory=list)
     offer_panels: list[Callable[[HttpRequest, Offer], SafeString]] = field(default_factory=list)
+    # Called in the transaction that adds offers; each tells in a notice what it did with them.
+    offers_added: list[Callable[[HttpRequest, Sequence[Offer]], Iterable[Notice]]] = field(
+        default_factory=list
+    )
+    # What would become of a lead that is not stored, a sentence for each place that it might go to.
+    ways: list[Callable[[Lead], Iterable[str]]] = field(default_factory=list)
+    # POSTs a body to an address of PUBLIC_URL, the way that Microsoft takes; one at most.
+    post_to_ourselves: list[Callable[[str, bytes, Mapping[str, str]], Answered]] = field(default_factory=list)
     # Where a field that Microsoft sent and nobody knows can be mapped: label and address of each place, for a user.
     map_links: list[Callable[[HttpRequest, Offer, str], Iterable[tuple[str, str]]]] = field(
         default_factory=list

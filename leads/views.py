@@ -13,7 +13,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from leads import intake, spool, tally
+from leads import intake, samples, spool, tally
 from leads.models import Endpoint, Refusal
 from leads.proxies import client_address
 from leads.rates import Buckets
@@ -135,14 +135,17 @@ def _take(key: str, received: intake.Received) -> HttpResponse:
             "Endpoint %s of offer %s got leads faster than INTAKE_RATE: 429", endpoint.pk, endpoint.offer_id
         )
         return _too_many(wait)
+    origin = samples.origin_of(received.headers, endpoint.pk)
     try:
-        accepted = intake.accept(endpoint.offer, received, endpoint=endpoint, only_if_unchanged=True)
+        accepted = intake.accept(
+            endpoint.offer, received, endpoint=endpoint, origin=origin, only_if_unchanged=True
+        )
     except intake.EndpointChangedError:
         intake.forget_endpoint(key)
         endpoint = intake.find_endpoint(key)
         if endpoint is None or not endpoint.is_open(timezone.now()):
             return _refuse_stranger(received.remote_addr, endpoint)
-        accepted = intake.accept(endpoint.offer, received, endpoint=endpoint)
+        accepted = intake.accept(endpoint.offer, received, endpoint=endpoint, origin=origin)
     tally.hit(endpoint.pk)
     return _answer(accepted, always_acknowledge=endpoint.offer.always_acknowledge)
 

@@ -10,18 +10,21 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 
 from leads.ports import Notice, ports
-from leadsite import home, settings_page
+from leadsite import first_hour, home, settings_page
 
 # Section, and its pages in order: "app.model", or the name of a page of this site.
 MENU: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Inbox", ("leads.lead", "leads.customer", "leads.submission")),
     ("Sending", ("crm_sync.delivery", "crm_sync.destination")),
-    ("Set-up", ("leads.offer", "auth.user", "auth.group", "page.settings")),
+    ("Set-up", ("page.set-up", "leads.offer", "auth.user", "auth.group", "page.settings")),
     ("Try out", ("crm_sync.demorecord",)),
 )
 # What the menu calls a page, where it is not the plural of what the page lists.
 LABELS = {"leads.submission": "Quarantine", "crm_sync.demorecord": "Demo CRM"}
-PAGES = {"page.settings": ("Settings", "admin:settings", settings_page.may_view)}
+PAGES = {
+    "page.set-up": ("First steps", "admin:set-up", first_hour.may_view),
+    "page.settings": ("Settings", "admin:settings", settings_page.may_view),
+}
 
 
 class LeadSite(AdminSite):
@@ -35,6 +38,8 @@ class LeadSite(AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [
+            path("set-up/", self.admin_view(first_hour.view), name="set-up"),
+            path("set-up/address/", self.admin_view(first_hour.address_view), name="set-up_address"),
             path("settings/", self.admin_view(settings_page.view), name="settings"),
             *super().get_urls(),
         ]

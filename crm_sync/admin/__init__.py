@@ -1,7 +1,18 @@
 """The admin's pages on where leads go, a module each, and what they add to the pages of leads and offers."""
 
 from crm_sync import alerts
-from crm_sync.admin import demo, destinations, map_it, on_leads, on_offers, replay_jobs, routes, sendings
+from crm_sync.admin import (
+    demo,
+    destinations,
+    map_it,
+    new_offers,
+    on_leads,
+    on_offers,
+    replay_jobs,
+    routes,
+    sendings,
+    ways,
+)
 from leads.ports import Ports
 
 __all__ = ["demo", "destinations", "plug_in", "routes", "sendings"]
@@ -16,6 +27,9 @@ def plug_in(ports: Ports) -> None:
     ports.timeline.append(on_leads.timeline)
     ports.offer_columns.append(on_offers.SendsToColumn())
     ports.offer_panels.append(on_offers.offer_panel)
+    ports.offers_added.append(new_offers.connect)
+    ports.ways.append(ways.ways)
+    ports.post_to_ourselves.append(ways.post_to_ourselves)
     ports.map_links.append(map_it.map_links)
     ports.mapped_values.append(map_it.mapped_values)
     ports.notices.append(alerts.notices)

@@ -24,6 +24,7 @@ from crm_sync.admin import (
     mapping_editor,
     mapping_sources,
     mapping_versions,
+    new_offers,
     tries,
 )
 from crm_sync.admin.mapping_page import troubles
@@ -54,6 +55,7 @@ class DestinationAdmin(Page):
     def get_urls(self) -> list[URLPattern]:
         return [
             *destination_sample.urls(self),
+            *new_offers.urls(self),
             *mapping_editor.urls(self),
             *mapping_versions.urls(self),
             *mapping_sources.urls(self),
@@ -108,7 +110,7 @@ class DestinationAdmin(Page):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         spec = words.spec_of(obj) if obj else _chosen(request)
         if spec is None or (obj and not self.has_change_permission(request, obj)):
-            shown = ["name", "kind", "shown_settings", *LIMITS]
+            shown = ["name", "kind", "shown_settings", "for_new_offers", *LIMITS]
             return [(None, {"fields": shown})]
         form = destination_form(spec)
         # Under the credentials, where there are any that the CRM does not tell the end of.
@@ -121,7 +123,7 @@ class DestinationAdmin(Page):
             and (name == setting_input(setting) or (obj and setting.name in stored_secrets(obj)))
         ]
         return [
-            (None, {"fields": ["name", *inputs, *expiry]}),
+            (None, {"fields": ["name", *inputs, *expiry, "for_new_offers"]}),
             ("Advanced", {"fields": [*LIMITS], "classes": ["collapse"]}),
         ]
 
@@ -136,6 +138,10 @@ class DestinationAdmin(Page):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # One of a kind that this version does not have can be looked at, no more.
         return super().has_change_permission(request, obj) and (obj is None or words.spec_of(obj) is not None)
+
+    def save_model(self, request: HttpRequest, obj: Destination, form: Any, change: bool) -> None:
+        new_offers.take_over(request, obj)
+        super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
         tell(request, f"{obj.name} is saved. Test the connection, then choose which offers send to it.")
@@ -157,7 +163,7 @@ class DestinationAdmin(Page):
         obj: Any = None,
     ) -> HttpResponse:
         if obj is not None and obj.pk:
-            context |= destination_page.context(request, obj)
+            context |= destination_page.context(request, obj) | new_offers.context(request, obj)
             context |= {
                 "title": obj.name,
                 "subtitle": None,

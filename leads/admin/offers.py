@@ -20,14 +20,12 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from leads.admin import endpoints, wrong_offer
+from leads import registering
+from leads.admin import arrival, endpoints, many_offers, sample_lead, wrong_offer
 from leads.admin.offer_schema import SchemaChecks, SchemaForm
 from leads.models import Endpoint, Lead, Offer, Submission
 from leads.ports import OfferColumn, ports
 from leads.wording import DEMO_BADGE, when
-
-# By Microsoft, or by whoever else has the URL; a sample made here proves nothing.
-FROM_OUTSIDE = (Submission.Origin.ENDPOINT, Submission.Origin.SPOOL)
 
 NO_URL = "No URL: nothing can reach this offer."
 NOT_PROVEN = "No lead has ever reached this URL. Press Validate in Partner Center."
@@ -105,12 +103,14 @@ class OfferAdmin(SchemaChecks):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Offer]:
         """With what has reached each offer from outside, as one query."""
-        arrived = Lead.objects.filter(offer=OuterRef("pk"), submission__origin__in=FROM_OUTSIDE)
+        arrived = Lead.objects.filter(offer=OuterRef("pk"), submission__origin__in=Submission.FROM_OUTSIDE)
         real = arrived.filter(is_test=False).order_by("-received_at")
         return wrong_offer.with_offer_named(super().get_queryset(request)).annotate(
             last_lead_at=Subquery(real.values("received_at")[:1]),
             was_tested=Exists(arrived.filter(is_test=True)),
-            was_reached=Exists(Submission.objects.filter(offer=OuterRef("pk"), origin__in=FROM_OUTSIDE)),
+            was_reached=Exists(
+                Submission.objects.filter(offer=OuterRef("pk"), origin__in=Submission.FROM_OUTSIDE)
+            ),
             has_url=Exists(Endpoint.objects.open(timezone.now()).filter(offer=OuterRef("pk"))),
         )
 
@@ -140,6 +140,11 @@ class OfferAdmin(SchemaChecks):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
+            path("many/", view(partial(many_offers.add, self)), name="leads_offer_many"),
+            path("urls/", view(partial(many_offers.urls, self)), name="leads_offer_urls"),
+            # It sees to who is signed in itself: a page that asks every two seconds is not led to a sign-in form.
+            path("<int:pk>/arrival/", partial(arrival.fragment, self), name="leads_offer_arrival"),
+            path("<int:pk>/sample/", view(partial(sample_lead.page, self)), name="leads_offer_sample"),
             path("<int:pk>/rotate/", view(partial(endpoints.rotate, self)), name="leads_offer_rotate"),
             path(
                 "<int:pk>/revoke/<int:endpoint>/",
@@ -160,6 +165,7 @@ class OfferAdmin(SchemaChecks):
     def response_add(self, request: HttpRequest, obj: Offer, post_url_continue: Any = None) -> HttpResponse:
         """To the page of the new offer: the URL there is what it was added for."""
         messages.success(request, "The offer is added, and this is its URL. Paste it in Partner Center.")
+        many_offers.tell_of(request, [obj])  # still in the transaction that adds it
         return HttpResponseRedirect(reverse("admin:leads_offer_change", args=[obj.pk]))
 
     def response_change(self, request: HttpRequest, obj: Offer) -> HttpResponse:
@@ -181,9 +187,13 @@ class OfferAdmin(SchemaChecks):
         return super().change_view(request, object_id, form_url, {**found, **(extra_context or {})})
 
     def _page(self, request: HttpRequest, offer: Any) -> dict[str, Any]:
-        may_reveal = request.user.has_perm("leads.reveal_endpoint")
+        may_reveal, now = request.user.has_perm("leads.reveal_endpoint"), timezone.now()
+        shown = endpoints.shown(offer, now, may_reveal=may_reveal)
         return {
-            **endpoints.shown(offer, timezone.now(), may_reveal=may_reveal),
+            **shown,
+            **_registering(offer, shown["endpoint"]),
+            **arrival.context(request, offer, now),
+            "may_sample": request.user.has_perm(sample_lead.PERMISSION) and not offer.is_demo,
             "offer": offer,
             "demo_badge": DEMO_BADGE if offer.is_demo else "",
             "may_reveal": may_reveal,
@@ -195,6 +205,17 @@ class OfferAdmin(SchemaChecks):
             "panels": [panel(request, offer) for panel in ports.offer_panels],
             "kept": request.user.has_perm("leads.delete_offer") and _has_leads(offer),
         }
+
+
+def _registering(offer: Offer, endpoint: endpoints.ShownEndpoint | None) -> dict[str, Any]:
+    """For the template: how the URL is made known to Microsoft by its API."""
+    return {
+        "configuration": registering.configuration(endpoint.url) if endpoint else "",
+        "find_product": registering.find_product(offer.offer_id),
+        "configure": registering.CONFIGURE,
+        "placeholder": registering.PRODUCT,
+        "api_as_of": registering.AS_OF,
+    }
 
 
 def state_of(offer: Any) -> str:

@@ -34,6 +34,9 @@ class Submission(models.Model):
         IMPORT = "import", "Imported"
         SPOOL = "spool", "Taken in after a database outage"
 
+    # By Microsoft, or by whoever else has the URL; a sample made here, or an import, proves nothing.
+    FROM_OUTSIDE = (Origin.ENDPOINT, Origin.SPOOL)
+
     REASONS = {
         "empty": "Empty body",
         "not_json": "Not JSON",

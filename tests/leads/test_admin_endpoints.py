@@ -491,6 +491,7 @@ def test_what_is_older_is_told_for_the_last_hour_and_then_only_in_the_list() -> 
 
 def test_a_url_that_works_needs_no_help() -> None:
     offer = make_offer()
+    post(offer)
     came(offer.endpoints.get(), 5)
     refuse(Reason.UNKNOWN_KEY)
     assert "In the last 10 minutes" not in words(signed_in("bob"), page(offer))

@@ -1,6 +1,5 @@
 """Send a sample lead on the way that Microsoft's take, from the endpoint on."""
 
-import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -8,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from leads.intake import Received, accept
 from leads.models import Offer, Submission
-from leads.samples import KINDS, sample_body
+from leads.samples import KINDS, as_posted
 
 
 class Command(BaseCommand):
@@ -23,7 +22,7 @@ class Command(BaseCommand):
         if kind is None:
             raise CommandError(f"--action {action}: not one of {', '.join(KINDS)}.")
         chosen = _find_offer(offer)
-        body = json.dumps(sample_body(kind, chosen)).encode()
+        body = as_posted(kind, chosen)
         received = Received(body=body, content_type="application/json", announced=len(body))
         accepted = accept(chosen, received, origin=Submission.Origin.SAMPLE)
         self.stdout.write(f"{accepted.lead_id}")
