@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from leads import lead_source
-from leads.admin import refused
+from leads.admin import endpoints, refused
 from leads.models import Lead, Offer, Submission
 from leads.wording import ago, clip
 
@@ -205,4 +205,14 @@ def fragment(pages: ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     if shown["arrival"].seen == request.GET.get("seen"):
         return TemplateResponse(request, "admin/leads/offer/arrival_clock.html", shown)
     headers = {"HX-Retarget": "#arrival", "HX-Reswap": "innerHTML"}
-    return TemplateResponse(request, "admin/leads/offer/arrival.html", shown, headers=headers)
+    shown |= _above(pages, request, offer)
+    return TemplateResponse(request, "admin/leads/offer/arrival_news.html", shown, headers=headers)
+
+
+def _above(pages: Any, request: HttpRequest, offer: Offer) -> dict[str, Any]:
+    """What the page says of the URL above the panel, which is out of date with the same news."""
+    current = endpoints.shown(offer, timezone.now(), may_reveal=False)["endpoint"]
+    return {
+        "came": current.came if current else "",
+        "url_state": pages.url_state(pages.get_queryset(request).get(pk=offer.pk)),
+    }

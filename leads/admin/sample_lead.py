@@ -145,10 +145,10 @@ def _understood(came: Answered) -> Sent:
     if came.status == 400:
         return Sent(None, _("The sample came in and is in quarantine: the schema of this offer forbids it."))
     if came.status not in {200, 201}:
-        said = _("%(url)s answered %(status)s instead of 201. Does that address lead to this server?")
+        said = _("The address %(url)s answered %(status)s instead of 201. Does it lead to this server?")
         return Sent(None, said % at)
     if lead_id is None:
-        said = _("%(url)s answered, but not as this server does. Does that address lead somewhere else?")
+        said = _("The address %(url)s answered, but not as this server does. Does it lead somewhere else?")
         return Sent(None, said % at)
     if came.status == 200:
         said = _("The same sample came within the last 10 minutes: it is counted here, and not sent again.")
