@@ -30,12 +30,30 @@ def shown(client: Client, url: str = "/admin/") -> str:
     [
         (
             "alice",
-            {"Home", "Leads", "Customers", "Quarantine", "Offers", "Users", "Groups", "Settings"},
+            {
+                "Home",
+                "Leads",
+                "Customers",
+                "Quarantine",
+                "First steps",
+                "Offers",
+                "Users",
+                "Groups",
+                "Settings",
+            },
             set(),
         ),
         ("erin", {"Leads", "Customers", "Quarantine", "Offers", "Users", "Groups", "Settings"}, set()),
-        ("bob", {"Leads", "Customers", "Quarantine", "Offers"}, {"Users", "Groups", "Settings"}),
-        ("charlie", {"Leads", "Customers", "Quarantine", "Offers"}, {"Users", "Groups", "Settings"}),
+        (
+            "bob",
+            {"Leads", "Customers", "Quarantine", "First steps", "Offers"},
+            {"Users", "Groups", "Settings"},
+        ),
+        (
+            "charlie",
+            {"Leads", "Customers", "Quarantine", "Offers"},
+            {"First steps", "Users", "Groups", "Settings"},
+        ),
         ("dave", {"Leads", "Customers", "Quarantine", "Offers"}, {"Users", "Groups", "Settings"}),
         ("frank", {"Home"}, {"Leads", "Customers", "Quarantine", "Offers", "Users", "Groups", "Settings"}),
     ],
