@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -216,3 +218,18 @@ def test_hostile_titles_of_other_offers_are_harmless() -> None:
     html = fragment(signed_in("bob"), offer).content.decode()
     assert "<script>alert" not in html
     assert "&lt;script&gt;" in html
+
+
+def test_a_page_that_waits_asks_little_however_much_came() -> None:
+    offer, other, client = make_offer(), make_offer("mail"), signed_in("bob")
+    seen = re.search(r"seen=(\w+)", fragment(client, offer, since=1).content.decode())
+    since = int((timezone.now() - 6 * MINUTE).timestamp())
+    assert seen is None, "nobody waits half an hour"
+    with CaptureQueriesContext(connection) as few:
+        fragment(client, offer, since=since)
+    for number in range(15):
+        post(other, body({"FirstName": f"Number {number}"}))
+        post(other, b"{" + b" " * number)
+    with CaptureQueriesContext(connection) as many:
+        fragment(client, offer, since=since)
+    assert len(few) == len(many) < 25
