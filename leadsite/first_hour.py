@@ -55,7 +55,9 @@ def steps(request: HttpRequest) -> list[Step]:
 def _address(request: HttpRequest) -> Step:
     url = reverse("admin:set-up") if may_view(request) else ""
     if settings.PUBLIC_URL.startswith("https://"):
-        text = _("Microsoft and your staff reach this server at %(url)s.") % {"url": settings.PUBLIC_URL}
+        text = _("PUBLIC_URL is %(url)s: there Microsoft and your staff are to reach this server.") % {
+            "url": settings.PUBLIC_URL
+        }
         return Step(1, _("Public address"), text, url, _("Check it"), done=True)
     text = _("Microsoft cannot reach %(url)s. You need a public HTTPS address.") % {
         "url": settings.PUBLIC_URL

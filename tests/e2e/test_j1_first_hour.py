@@ -211,5 +211,8 @@ def test_j1_their_mapping_is_published_for_all_of_them_with_one_press(desk: Desk
     desk.press("Publish for these 2 offers")
     expect(desk.page.get_by_text("Published for 2 offers: their leads go to Demo CRM")).to_be_visible()
     desk.go("Offers", "Contoso Drive")
-    desk.reads("v1")
+    desk.reads("v1", "Waiting for Microsoft's test lead")
+    url = desk.page.get_by_label("Endpoint URL").input_value()
+    assert post(url, (PAYLOADS / "sample_camel.json").read_bytes()).status_code == 201
+    comes(desk, "Live: real leads arrive.")  # a real lead without a test lead before it
     assert desk.complaints.since_last_time() == []
