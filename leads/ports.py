@@ -145,6 +145,8 @@ class Ports:
 
     bell: list[Callable[[], None]] = field(default_factory=list)
     lead_panels: list[Callable[[HttpRequest, Lead], SafeString]] = field(default_factory=list)
+    # Where else a lead is: the name of the place and the address of its record there.
+    lead_records: list[Callable[[HttpRequest, Lead], Iterable[tuple[str, str]]]] = field(default_factory=list)
     lead_columns: list[LeadColumn] = field(default_factory=list)
     lead_filters: list[type[Any]] = field(default_factory=list)
     # As the admin takes actions; `permissions` on one names who sees it: ("app.codename", ...).

@@ -17,7 +17,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Count, Max, Model, Q
+from django.db.models import Count, Max, Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -231,23 +231,9 @@ def reason(lead: Lead) -> str:
     return lead.get_grouped_by_display() or "First lead of this customer"
 
 
-def place(request: HttpRequest, lead: Lead) -> tuple[str, str] | None:
-    """Which of its customer's leads this is and why, and the customer's page; None without one or without permission.
-
-    For the page of the lead.
-    """
-    if lead.customer is None or not request.user.has_perm("leads.view_customer"):
-        return None
-    until = Q(received_at__lt=lead.received_at) | Q(received_at=lead.received_at, pk__lte=lead.pk)
-    found = lead.customer.leads.aggregate(number=Count("pk", filter=until), total=Count("pk"))
-    number, total = found["number"], found["total"]
-    if total == 1 and not lead.grouped_by:
-        words = "First lead of this customer, and the only one so far"
-    elif not lead.grouped_by:
-        words = f"{ordinal(number)} of {total:,} leads of this customer"
-    else:
-        words = f"{ordinal(number)} lead of this customer: {reason(lead)[0].lower()}{reason(lead)[1:]}"
-    return words, reverse("admin:leads_customer_change", args=[lead.customer_id])
+def reason_in_a_sentence(lead: Lead) -> str:
+    said = reason(lead)
+    return f"{said[0].lower()}{said[1:]}"
 
 
 def ordinal(number: int) -> str:

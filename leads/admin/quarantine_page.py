@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from leads import quarantine, repair
-from leads.admin.lead_page import Fact, original
+from leads.admin.original import Fact, original
 from leads.admin.source import compared, numbered
 from leads.lead_source import action_label
 from leads.models import Lead, Submission

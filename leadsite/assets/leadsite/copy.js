@@ -1,13 +1,18 @@
-// Copy buttons: <button data-copy="id of an input" hidden>. Without this script there is no button, and the
-// text can be selected in its box.
+// Copy buttons: <button data-copy="id of an input or of a text" hidden>. Without this script there is no button, and
+// the text can be selected where it stands.
 "use strict";
 
-async function copy(input) {
+async function copy(source) {
+  const isInput = "value" in source;
   try {
-    await navigator.clipboard.writeText(input.value);
+    await navigator.clipboard.writeText(isInput ? source.value : source.textContent);
   } catch {
     // No clipboard on a page without HTTPS: the old way still works there.
-    input.select();
+    if (isInput) {
+      source.select();
+    } else {
+      getSelection().selectAllChildren(source);
+    }
     return document.execCommand("copy");
   }
   return true;
