@@ -1,12 +1,13 @@
-"""What a person does to sendings that wait, were refused or are held."""
+"""What a person does to sendings that wait, were refused or are held, or that have arrived and are to go once more."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 
-from crm_sync.models import Delivery
+from crm_sync import connectors
+from crm_sync.models import Attempt, Delivery
 
 RETRYABLE = (Delivery.State.WAITING, Delivery.State.REJECTED, Delivery.State.HELD)
 
@@ -34,10 +35,52 @@ def send_without(deliveries: Sequence[int], field: str, *, at: datetime) -> int:
         return retry([delivery.pk for delivery in changed], at=at)
 
 
-def cancel(deliveries: Sequence[int], *, at: datetime) -> int:
-    """Never send these. Leaves alone what is on its way or there."""
+def can_tell() -> list[str]:
+    """The kinds of CRM that know a repeated push by its key."""
+    return [kind.spec.slug for kind in connectors.all() if kind.spec.idempotent_by]
+
+
+def push_again(deliveries: Sequence[int], *, at: datetime) -> int:
+    """Push what has arrived once more, under its key and told to be a repeat. Returns how many.
+
+    Leaves alone what is not there, and whatever a CRM that cannot tell would then have twice.
+    """
+    there = Q(state=Delivery.State.DELIVERED, destination__connector__in=can_tell())
+    chosen = Delivery.objects.filter(there, pk__in=deliveries).order_by("pk")
     with transaction.atomic():
-        return _locked(deliveries).update(state=Delivery.State.CANCELLED, held_reason="", settled_at=at)
+        locked = list(chosen.select_for_update(of=("self",)).values_list("pk", flat=True))
+        # Where it arrived, by which id, stays written down: it is there whatever becomes of this push.
+        return Delivery.objects.filter(pk__in=locked).update(
+            state=Delivery.State.WAITING,
+            uncertain=True,
+            due_at=at,
+            strikes=0,
+            settled_at=None,
+            reason="",
+            reason_group="",
+        )
+
+
+def cancel(deliveries: Sequence[int], *, at: datetime) -> int:
+    """Never send these. Leaves alone what is on its way or there; what was to be pushed again is there as before."""
+    with transaction.atomic():
+        locked = _locked(deliveries)
+        arrived = locked.annotate(arrived_at=_arrived_at()).exclude(arrived_at=None)
+        there = Delivery.objects.filter(pk__in=list(arrived.values_list("pk", flat=True)))
+        given_back = there.update(
+            state=Delivery.State.DELIVERED,
+            settled_at=_arrived_at(),
+            **dict.fromkeys(("held_reason", "reason", "reason_group", "field", "duplicate_of"), ""),
+            uncertain=False,
+        )
+        cancelled = locked.filter(state__in=RETRYABLE)
+        return given_back + cancelled.update(state=Delivery.State.CANCELLED, held_reason="", settled_at=at)
+
+
+def _arrived_at() -> Subquery:
+    """When the latest try that arrived did; null for what has never arrived."""
+    tries = Attempt.objects.filter(delivery=OuterRef("pk"), outcome=Attempt.Outcome.DELIVERED).order_by()
+    return Subquery(tries.values("delivery").annotate(at=Max("finished_at")).values("at"))
 
 
 def _locked(deliveries: Sequence[int]) -> QuerySet[Delivery]:

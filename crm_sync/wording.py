@@ -170,6 +170,8 @@ def for_sales(delivery: Delivery) -> str:
     match delivery.state:
         case State.DELIVERED:
             return f"In {name}"
+        case State.WAITING | State.LEASED if _pushed_again(delivery):
+            return f"In {name}, and pushed there again"
         case State.WAITING | State.LEASED:
             return f"Will reach {name} by itself"
         case State.CANCELLED:
@@ -221,7 +223,18 @@ def sending(delivery: Delivery, now: datetime, may_view: Callable[[str], bool]) 
     said = make(delivery, now) if make else Said(sending_summary(delivery, now) + ".")
     needed = "destination" if said.link == _TO_CONNECTION else "route"
     url, link = (said.url, said.link) if may_view(needed) else ("", "")
-    return Said(said.what.strip(), said.todo, url, link, sentence(said.reason))
+    what = f"{said.what.strip()} {_ARRIVED_BEFORE}" if _pushed_again(delivery) else said.what.strip()
+    return Said(what, said.todo, url, link, sentence(said.reason))
+
+
+_ARRIVED_BEFORE = (
+    "This is a push of what has arrived before: its first record is there, whatever becomes of it."
+)
+
+
+def _pushed_again(delivery: Delivery) -> bool:
+    """Whether it has arrived and is on its way once more."""
+    return bool(delivery.remote_id) and delivery.state != State.DELIVERED
 
 
 _TO_CONNECTION = "Open the CRM connection"
@@ -379,7 +392,9 @@ def outcome(attempt: Attempt) -> str:
 
 def record_url(delivery: Delivery) -> str:
     """The CRM's own page of the record; nothing where there is none, or none that is safe to follow."""
-    return safe_url(delivery.remote_url) if delivery.state == State.DELIVERED else ""
+    return safe_url(
+        delivery.remote_url
+    )  # it stands there from the first arrival on, whatever became of a push since
 
 
 def safe_url(url: str) -> str:

@@ -21,6 +21,7 @@ __all__ = ["demo", "destinations", "plug_in", "routes", "sendings"]
 def plug_in(ports: Ports) -> None:
     """Register what pages of leads and offers show about sending."""
     ports.lead_panels.append(on_leads.lead_panel)
+    ports.lead_records.append(on_leads.records)
     ports.lead_columns.append(on_leads.SendingColumn())
     ports.lead_filters.append(on_leads.SendingFilter)
     ports.lead_actions.append(on_leads.retry_leads)

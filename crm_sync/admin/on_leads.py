@@ -1,10 +1,12 @@
 """What the pages of leads show of their sendings: a panel and a timeline on the page, a column, a filter and an
 action on the list. Salespeople read whether to wait or who looks at it, not what went wrong."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -22,13 +24,15 @@ from leads.models import Lead
 from leads.ports import TimelineEntry
 from leads.wording import clip
 
+MOST = 200  # tries or decisions on a timeline
+
 
 def lead_panel(request: HttpRequest, lead: Lead) -> SafeString:
     """Where a lead was sent, on its page."""
     if not request.user.has_perm("crm_sync.view_delivery"):
         return SafeString("")
     found = [
-        {**sendings.shown(request, obj), **tries.context(request, obj)}
+        {**sendings.shown(request, obj), **tries.context(request, obj), "ago": _how_long(obj)}
         for obj in lead.deliveries.select_related(*NEEDED).order_by("pk")
     ]
     context = {
@@ -41,6 +45,11 @@ def lead_panel(request: HttpRequest, lead: Lead) -> SafeString:
         else "",
     }
     return render_to_string("admin/crm_sync/lead_panel.html", context, request)
+
+
+def _how_long(obj: Delivery) -> SafeString | str:
+    """For how long it has been there."""
+    return words.ago(obj.settled_at) if obj.state == obj.State.DELIVERED else ""
 
 
 def why_nowhere(lead: Lead) -> str:
@@ -116,22 +125,56 @@ retry_leads.short_description = "Send to the CRM again now"  # type: ignore[attr
 retry_leads.permissions = (RETRY,)  # type: ignore[attr-defined]
 
 
+def records(request: HttpRequest, lead: Lead) -> Iterator[tuple[str, str]]:
+    """The record of a lead in each CRM that has it and a page for it."""
+    if request.user.has_perm("crm_sync.view_delivery"):
+        for obj in lead.deliveries.select_related("destination").defer("destination__secrets").order_by("pk"):
+            if url := words.record_url(obj):
+                yield obj.destination.name, url
+
+
 def timeline(request: HttpRequest, lead: Lead) -> Iterator[TimelineEntry]:
     """What happened to a lead on its way: try by try for those who may read tries, else where it arrived."""
     if not request.user.has_perm("crm_sync.view_delivery"):
         return
+    found = lead.deliveries.select_related("destination").defer("destination__secrets").order_by("pk")
+    deliveries = {str(obj.pk): obj for obj in found}
     sees_tries = request.user.has_perm(tries.SEES_TRIES)
-    discreet = tries.discretion(request, lead) if sees_tries else None
-    for obj in lead.deliveries.select_related("destination").defer("destination__secrets"):
-        url = sendings.url_of(obj)
-        for attempt in obj.attempts.defer("exchanges") if sees_tries else ():
-            reason = "" if attempt.outcome == Attempt.Outcome.BUG else attempt.reason
-            reason = clip(discreet.text(reason) if discreet else reason)
-            text = (
-                f"{obj.destination}, try {attempt.number}: {words.outcome(attempt)}. {words.sentence(reason)}"
+    for obj in deliveries.values():
+        yield TimelineEntry(obj.created_at, f"To be sent to {obj.destination}.", sendings.url_of(obj))
+        if obj.settled_at and obj.state == obj.State.DELIVERED and not sees_tries:
+            yield TimelineEntry(obj.settled_at, f"Arrived in {obj.destination}.", sendings.url_of(obj))
+    if sees_tries:
+        yield from _tries(request, lead, deliveries)
+    yield from _decisions(deliveries)
+
+
+def _tries(request: HttpRequest, lead: Lead, deliveries: Mapping[str, Delivery]) -> Iterator[TimelineEntry]:
+    discreet = tries.discretion(request, lead)
+    attempts = (
+        Attempt.objects.filter(delivery__in=list(deliveries.values())).defer("exchanges").order_by("-pk")
+    )
+    for attempt in attempts[:MOST]:
+        obj = deliveries[str(attempt.delivery_id)]
+        reason = "" if attempt.outcome == Attempt.Outcome.BUG else attempt.reason
+        reason = clip(discreet.text(reason) if discreet else reason)
+        text = f"{obj.destination}, try {attempt.number}: {words.outcome(attempt)}. {words.sentence(reason)}"
+        yield TimelineEntry(attempt.finished_at or attempt.started_at, text.strip(), sendings.url_of(obj))
+
+
+def _decisions(deliveries: Mapping[str, Delivery]) -> Iterator[TimelineEntry]:
+    """What colleagues pressed, and that a sending was cancelled even where nobody wrote down by whom."""
+    kind = ContentType.objects.get_for_model(Delivery)
+    log = LogEntry.objects.filter(content_type=kind, object_id__in=deliveries).select_related("user")
+    told = set()
+    for entry in log.order_by("-action_time", "-pk")[:MOST]:
+        obj, message = deliveries[entry.object_id or ""], entry.get_change_message()
+        told |= {obj.pk} if message == "Cancelled." else set()
+        yield TimelineEntry(
+            entry.action_time, f"{obj.destination}, {entry.user}: {message}", sendings.url_of(obj)
+        )
+    for obj in deliveries.values():
+        if obj.settled_at and obj.state == obj.State.CANCELLED and obj.pk not in told:
+            yield TimelineEntry(
+                obj.settled_at, f"{obj.destination}: cancelled, not sent.", sendings.url_of(obj)
             )
-            yield TimelineEntry(attempt.finished_at or attempt.started_at, text.strip(), url)
-        if obj.settled_at and obj.state == obj.State.CANCELLED:
-            yield TimelineEntry(obj.settled_at, f"{obj.destination}: cancelled, not sent.", url)
-        elif obj.settled_at and obj.state == obj.State.DELIVERED and not sees_tries:
-            yield TimelineEntry(obj.settled_at, f"Arrived in {obj.destination}.", url)

@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString
 
 from crm_sync import by_hand, clock
 from crm_sync import wording as words
-from crm_sync.admin import dry_runs, groups, leaving_out, replay, tries
+from crm_sync.admin import dry_runs, groups, leaving_out, pushing_again, replay, tries
 from crm_sync.admin.pages import EvidencePage, back, tell
 from crm_sync.admin.retrying import APPROVING, NEEDED, RETRY, after_retry, all_like_this, bulk_action
 from crm_sync.admin.sending_filters import (
@@ -56,6 +56,7 @@ class DeliveryAdmin(EvidencePage):
         own = [
             path("like/", view(self.like), name="crm_sync_delivery_like"),
             *leaving_out.urls(self),
+            *pushing_again.urls(self),
             *replay.urls(self.admin_site),
         ]
         return [*own, *super().get_urls()]
@@ -139,7 +140,8 @@ class DeliveryAdmin(EvidencePage):
     def press_cancel(self, request: HttpRequest, obj: Delivery) -> HttpResponse:
         if by_hand.cancel([obj.pk], at=clock.now()):
             self.log_change(request, obj, "Cancelled.")
-            tell(request, f"Cancelled: this lead is not sent to {obj.destination}.")
+            obj.refresh_from_db(fields=["state"])
+            tell(request, _after_cancel(obj))
         else:
             tell(request, f"Left alone: it is {obj.get_state_display().lower()}.", messages.WARNING)
         return back(request, url_of(obj))
@@ -219,11 +221,18 @@ def shown(request: HttpRequest, obj: Delivery) -> dict[str, Any]:
         "may_retry": may(RETRY) and open_,
         "may_cancel": may("crm_sync.cancel_delivery") and open_,
         "without_url": leaving_out.url_of(obj) if may(RETRY) and leaving_out.may_go_without(obj) else "",
+        **pushing_again.offered(request, obj),
         "request_url": dry_runs.url_of(obj.route_id, obj.lead_id) if dry_runs.may(request) else "",
         # What waits goes by itself, and what must not be contacted had better stay.
         "urgent": open_ and obj.state != obj.State.WAITING and obj.held_reason != obj.Held.DNC,
         "retry_label": _RETRY_LABELS.get(_kind_of_retry(obj), "Retry now"),
     }
+
+
+def _after_cancel(obj: Delivery) -> str:
+    if obj.state == obj.State.DELIVERED:
+        return f"Cancelled: it is not pushed again. Its record stays in {obj.destination}."
+    return f"Cancelled: this lead is not sent to {obj.destination}."
 
 
 _DUPLICATE = "duplicate"

@@ -153,7 +153,7 @@ class Sendings(RuleBasedStateMachine):
     # What people do
 
     @precondition(lambda self: Delivery.objects.exists())
-    @rule(which=some, verb=st.sampled_from([by_hand.retry, by_hand.cancel]))
+    @rule(which=some, verb=st.sampled_from([by_hand.retry, by_hand.cancel, by_hand.push_again]))
     def a_person_decides(self, which: int, verb: Any) -> None:
         keys = list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
         verb([keys[which % len(keys)]], at=self.clock())
@@ -202,10 +202,13 @@ class Sendings(RuleBasedStateMachine):
             assert numbers == list(range(1, row.tries + 1))
 
     @invariant()
-    def what_arrived_stays_there(self) -> None:
-        now = set(Delivery.objects.filter(state="delivered").values_list("pk", flat=True))
-        assert self.arrived <= now
-        self.arrived = now
+    def what_arrived_stays_there_and_goes_again_only_as_a_repeat(self) -> None:
+        there = set(Delivery.objects.filter(state="delivered").values_list("pk", flat=True))
+        pushed_again = Delivery.objects.filter(pk__in=self.arrived - there)
+        assert set(pushed_again.values_list("uncertain", flat=True)) <= {True}
+        assert not pushed_again.filter(state="cancelled").exists()
+        assert self.crm.spec.idempotent_by or not pushed_again
+        self.arrived |= there
 
     @invariant()
     def a_lead_is_routed_once(self) -> None:

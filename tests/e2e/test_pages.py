@@ -35,6 +35,7 @@ DETAILS: dict[str, tuple[str, ...]] = {
     "request": ("Quarantine", "Not JSON", "Not JSON"),  # the reason on top of the list, then a row
     "sending": ("Sendings", "Jane Doe"),
     "sending-request": ("Sendings", "Jane Doe", "Show the exact request"),
+    "sending-again": ("Sendings", "Jane Doe", "Push again"),
     "replay": ("Sendings", "Replay a range"),
     "replay-estimate": ("Sendings", "Replay a range", "Estimate"),
     "connection": ("CRM connections", "Demo CRM"),
