@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -12,6 +12,7 @@ from crm_sync import clock, mails, outages
 from crm_sync import wording as words
 from crm_sync.admin import tries
 from crm_sync.models import Delivery, Destination, DestinationState, MappingVersion, Outage, Route, Worker
+from leads import mailing
 from leads.models import Lead, Offer
 from leads.ports import Notice
 
@@ -19,6 +20,11 @@ WORKER_SILENCE = timedelta(seconds=30)
 RECENTLY = timedelta(hours=6)  # that it is said after an outage that all is well again
 MOST_READ = 200  # of what is told together
 AT_MOST = 5  # notices of one kind; a page of them says no more than the first few
+CAP = 10_000  # leads counted
+# An offer's newest leads, among which those are counted that a route has not sent: to find none among a million that
+# were sent each would be read. The route's own page counts them all.
+LOOKED_AT = 200
+MOST_ROUTES = 20
 
 
 def notices(request: HttpRequest) -> Iterator[Notice]:
@@ -82,6 +88,7 @@ def _connections(request: HttpRequest, now: datetime) -> Iterator[Notice]:
             reverse("admin:crm_sync_destination_change", args=[state.pk]),
             "Open the CRM connection",
             everywhere=fails,
+            leads=waiting[state.pk],
         )
 
 
@@ -161,7 +168,7 @@ def _untold(now: datetime, may: Callable[[str], bool]) -> Iterator[Notice]:
         return
     nobody = "Nobody will be told by e-mail when a CRM connection fails"
     settings_url = reverse("admin:settings") if may("crm_sync.change_destination") else ""
-    if not mails.are_sent():
+    if not mailing.are_sent():
         yield Notice(
             "warning",
             f"{nobody}: EMAIL_URL names no mail server, and mails are only written to the log. Set it in .env and "
@@ -198,7 +205,10 @@ def _live() -> QuerySet[MappingVersion]:
 def _broken_mappings(request: HttpRequest) -> Iterator[Notice]:
     broken = _live().exclude(route=None).exclude(broken="")
     held = Q(route__deliveries__held_reason=Delivery.Held.MAPPING_BROKEN)
-    for version in broken.annotate(held=Count("route__deliveries", filter=held))[:AT_MOST]:
+    counted = broken.annotate(
+        held=Count("route__deliveries", filter=held), since=Min("route__deliveries__created_at", filter=held)
+    )
+    for version in counted[:AT_MOST]:
         route: Route = version.route  # type: ignore[assignment]
         at = f" at the field {version.broken_field}" if version.broken_field else ""
         holds = f" It holds {words.count(version.held, 'lead')}." if version.held else ""
@@ -208,6 +218,8 @@ def _broken_mappings(request: HttpRequest) -> Iterator[Notice]:
             f"{words.sentence(tries.of_some_lead(request, version.broken))}{holds}",
             words.mapping_url(route, version.broken_field),
             "Mend the field mapping",
+            since=version.since,
+            leads=version.held,
         )
 
 
@@ -247,7 +259,11 @@ def _stuck_sendings() -> Iterator[Notice]:
     groups = (
         stuck.order_by()
         .values("state", "held_reason", "destination_id", name=F("destination__name"))
-        .annotate(number=Count("pk"), demo=Count("pk", filter=Q(destination__connector="demo")))
+        .annotate(
+            number=Count("pk"),
+            demo=Count("pk", filter=Q(destination__connector="demo")),
+            since=Min("created_at"),
+        )
     )
     for group in groups[: AT_MOST * 2]:
         where = f"{group['name']}{_demo(bool(group['demo']))}"
@@ -259,6 +275,8 @@ def _stuck_sendings() -> Iterator[Notice]:
             _stuck(group["state"], group["held_reason"], group["number"], where),
             reverse("admin:crm_sync_delivery_changelist") + query,
             "Open the sendings",
+            since=group["since"],
+            leads=group["number"],
         )
 
 
@@ -278,10 +296,11 @@ def _unconnected(may: Callable[[str], bool]) -> Iterator[Notice]:
         route__offer=OuterRef("pk"), route__enabled=True, state=MappingVersion.State.PUBLISHED
     )
     for offer in Offer.objects.filter(~Exists(published), enabled=True)[:AT_MOST]:
-        waiting = Lead.objects.filter(offer=offer, is_test=False).count()
+        leads_of_it = Lead.objects.filter(offer=offer, is_test=False).order_by()
+        waiting = leads_of_it[: CAP + 1].count()
         if not waiting:
             continue
-        leads = words.count(waiting, "lead of", "leads of")
+        leads = f"{words.capped(min(waiting, CAP), CAP)} {'lead' if waiting == 1 else 'leads'} of"
         wait = "waits" if waiting == 1 else "wait"
         route = Route.objects.filter(offer=offer, enabled=True).first()
         if route is not None:
@@ -295,21 +314,26 @@ def _unconnected(may: Callable[[str], bool]) -> Iterator[Notice]:
             url = (
                 f"{reverse('admin:crm_sync_route_add')}?offer={offer.pk}" if may("crm_sync.add_route") else ""
             )
-        yield Notice("warning", f"{leads} {offer}{_demo(offer.is_demo)} {wait}: {why}.", url, link)
+        text = f"{leads} {offer}{_demo(offer.is_demo)} {wait}: {why}."
+        first = leads_of_it.order_by("received_at").values_list("received_at", flat=True).first()
+        yield Notice("warning", text, url, link, since=first, leads=waiting)
 
 
 def _questions() -> Iterator[Notice]:
     published = MappingVersion.objects.filter(route=OuterRef("pk"), state=MappingVersion.State.PUBLISHED)
     live = Route.objects.filter(Exists(published), enabled=True, offer__enabled=True)
-    for route in live.select_related("offer", "destination")[:50]:
-        waiting = route.waiting_leads().count()
+    for route in live.select_related("offer", "destination")[:MOST_ROUTES]:
+        newest = Lead.objects.filter(offer=route.offer_id).order_by("-received_at").values("pk")[:LOOKED_AT]
+        waiting = route.waiting_leads().filter(pk__in=newest).count()
         if waiting:
             were = "lead came before and was" if waiting == 1 else "leads came before and were"
+            number = words.capped(waiting, LOOKED_AT)
             yield Notice(
                 "warning",
-                f"{waiting:,} {were} not sent: {route}{_demo(route.destination.is_demo)}. Send them, or from now on?",
+                f"{number} {were} not sent: {route}{_demo(route.destination.is_demo)}. Send them, or from now on?",
                 f"{words.route_url(route.pk)}#question",
                 "Decide",
+                leads=waiting,
             )
 
 

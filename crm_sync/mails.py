@@ -1,42 +1,20 @@
-"""Mails to the people who look after CRM connections: what they say, and their sending.
+"""Mails to the people who look after CRM connections: what they say.
 
 Plain text, for people who may know nothing of leads: no name, address or number of a customer is in them.
 """
 
-import logging
 import re
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
-from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.mail import EmailMessage
-from django.db import connection
-from django.urls import reverse
 from django.utils import timezone
 
 from crm_sync.connectors.answers import plain
 from crm_sync.models import Delivery, DestinationState, Outage
-
-logger = logging.getLogger(__name__)
+from leads.mailing import Mail, address, body
 
 REASON = 160  # characters
-
-
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """`key` is the same whenever the same news is sent, so that a second copy is known for one; `answers` is the key
-    of the mail that it follows."""
-
-    subject: str
-    body: str
-    key: str
-    answers: str = ""
-
-
-# --- What is said --------------------------------------------------------------------------------------------
 
 
 def began(name: str, outage: Outage, state: DestinationState, waiting: int, now: datetime) -> Mail:
@@ -46,7 +24,7 @@ def began(name: str, outage: Outage, state: DestinationState, waiting: int, now:
     lines = [
         f"{what} Intake is fine; nothing is lost. {_next_try(state, now)}",
         _WHAT_TO_DO[state.state],
-        f"The connection: {_address('crm_sync_destination_change', outage.destination_id)}",
+        f"The connection: {address('crm_sync_destination_change', outage.destination_id)}",
     ]
     return Mail(f"{name} takes no leads since {since}", _body(lines), _key(outage, "start"))
 
@@ -83,7 +61,7 @@ def ended(name: str, outage: Outage, became: Mapping[str, int], now: datetime) -
         f"{again}, none twice." if became.get(Delivery.State.DELIVERED) else f"{again}.",
         f"It took no leads from {began_at} to {recovered_at}{because(outage.reason)}.",
         *_not_delivered(outage.destination_id, became),
-        f"The connection: {_address('crm_sync_destination_change', outage.destination_id)}",
+        f"The connection: {address('crm_sync_destination_change', outage.destination_id)}",
     ]
     return Mail(again, _body(lines), _key(outage, "end"), _key(outage, "start"))
 
@@ -106,7 +84,7 @@ _FATES: Mapping[str, tuple[str, str]] = {
 
 
 def _not_delivered(destination_id: int, became: Mapping[str, int]) -> list[str]:
-    sendings = f"{_address('crm_sync_delivery_changelist')}?destination={destination_id}"
+    sendings = f"{address('crm_sync_delivery_changelist')}?destination={destination_id}"
     found = [
         f"- {number:,} {one if number == 1 else many}: {sendings}&state={state}"
         for state, (one, many) in _FATES.items()
@@ -122,7 +100,7 @@ def expiring(name: str, destination_id: int, ends: date, days: int) -> Mail:
     lines = [
         f"The credentials of {name} expire on {ends:%Y-%m-%d}, {in_days(days)}. {then}",
         "What to do: make new credentials in the CRM, then enter them here, and the date on which they expire.",
-        f"The connection: {_address('crm_sync_destination_change', destination_id)}",
+        f"The connection: {address('crm_sync_destination_change', destination_id)}",
     ]
     subject = f"The credentials of {name} expire {in_days(days)}"
     return Mail(subject, _body(lines), f"expiry-{destination_id}-{ends:%Y%m%d}-{days}")
@@ -168,69 +146,9 @@ def clock(moment: datetime, now: datetime) -> str:
     return f"{local:%H:%M} {named}" if is_today else f"{local:%Y-%m-%d %H:%M} {named}"
 
 
-def _address(page: str, *ids: int) -> str:
-    return settings.PUBLIC_URL + reverse(f"admin:{page}", args=ids)
-
-
 def _body(paragraphs: Sequence[str]) -> str:
-    why = (
-        f"Sent by {settings.PUBLIC_URL} to those who are to be told when a CRM connection fails. "
-        "An administrator of that site decides who they are."
-    )
-    return "\n\n".join([*(text.strip() for text in paragraphs), f"-- \n{why}"]) + "\n"
+    return body(paragraphs, "those who are to be told when a CRM connection fails")
 
 
 def _key(outage: Outage, which: str) -> str:
     return f"outage-{outage.pk}-{outage.started_at:%Y%m%d%H%M%S}-{which}"
-
-
-# --- Sending -------------------------------------------------------------------------------------------------
-
-
-def are_sent() -> bool:
-    """Whether mail leaves this machine, or is only written to the log."""
-    return "console" not in settings.EMAIL_BACKEND and "dummy" not in settings.EMAIL_BACKEND
-
-
-def send(mail: Mail, recipients: Sequence[str]) -> None:
-    """Send it to all of them at once. Takes up to some EMAIL_TIMEOUTs; raises whatever the mail server says."""
-    headers = {"Message-ID": _message_id(mail.key), "Auto-Submitted": "auto-generated"}
-    if mail.answers:
-        headers |= {"In-Reply-To": _message_id(mail.answers), "References": _message_id(mail.answers)}
-    EmailMessage(mail.subject, mail.body, to=list(recipients), headers=headers).send()
-
-
-def _message_id(key: str) -> str:
-    # The same again after a crash: of two copies mailboxes then show one.
-    return f"<{key}@{urlsplit(settings.PUBLIC_URL).hostname or 'localhost'}>"
-
-
-UNDER_WAY_WITHIN = 60.0  # seconds that a process waits for its last mails before it ends
-
-_busy = threading.Lock()
-
-
-def in_background(work: Callable[[], object]) -> None:
-    """Do it in a thread of its own, one at a time: a mail server that hangs must not hold up the leads.
-
-    Does nothing while the last work goes on; whoever asked comes again. A thread that dies with its process leaves
-    a claim behind, which another worker takes up.
-    """
-    if _busy.acquire(blocking=False):
-        threading.Thread(target=_survive, args=[work], name="mails", daemon=True).start()
-
-
-def finish() -> None:
-    """Wait for the mails that are under way: for a process that is about to end."""
-    if _busy.acquire(timeout=UNDER_WAY_WITHIN):
-        _busy.release()
-
-
-def _survive(work: Callable[[], object]) -> None:
-    try:
-        work()
-    except Exception:
-        logger.exception("Mails could not be written; they are tried again")
-    finally:
-        connection.close()
-        _busy.release()

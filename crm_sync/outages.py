@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
@@ -23,6 +20,7 @@ from django.utils import timezone
 
 from crm_sync import health, mails
 from crm_sync.models import Attempt, Delivery, Destination, DestinationState, Outage
+from leads import mailing
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +57,7 @@ def watch(now: datetime) -> None:
         if outage.closed_at is None and outage.destination_id in states:
             _follow(outage, states[outage.destination_id], now)
     if any(_untold(outage, now) for outage in outages):
-        mails.in_background(lambda: tell(now))
+        mailing.in_background(lambda: tell(now))
 
 
 def _newly_sick(now: datetime) -> list[int]:
@@ -174,21 +172,8 @@ def waiting(destination_ids: Iterable[int]) -> Counter[int]:
 
 
 def recipients() -> list[str]:
-    """The addresses of those who are to be told: active staff who have the permission, and an e-mail address."""
-    users = get_user_model().objects.with_perm(
-        "crm_sync.be_told_destination", backend="django.contrib.auth.backends.ModelBackend"
-    )
-    staff = users.filter(is_staff=True).exclude(email="").order_by("pk").values_list("email", flat=True)
-    return list({address.casefold(): address for address in staff if _is_address(address)}.values())
-
-
-def _is_address(text: str) -> bool:
-    # One that is none would keep the mail from everybody else.
-    try:
-        validate_email(text)
-    except ValidationError:
-        return False
-    return True
+    """The addresses of those who are to be told."""
+    return mailing.recipients("crm_sync.be_told_destination")
 
 
 def _untold(outage: Outage, now: datetime) -> str:
@@ -223,27 +208,17 @@ def _claim(outage: Outage, which: str, now: datetime) -> bool:
 def _tell(outage: Outage, which: str, now: datetime) -> None:
     mail = _mail(outage, which, now)
     # Nobody there to be told: Home says so, and the news is not kept for whoever comes later.
-    if _sent(mail, recipients()):
+    if mailing.sent(mail, recipients()):
         Outage.objects.filter(pk=outage.pk).update(**{f"{which}_told_at": now})
 
 
-def _mail(outage: Outage, which: str, now: datetime) -> mails.Mail:
+def _mail(outage: Outage, which: str, now: datetime) -> mailing.Mail:
     # Without its secrets: they may be what is broken.
     name = Destination.objects.values_list("name", flat=True).get(pk=outage.destination_id)
     if which == "end":
         return mails.ended(name, outage, what_became(outage), now)
     state = DestinationState.objects.get(pk=outage.destination_id)
     return mails.began(name, outage, state, waiting([state.pk])[state.pk], now)
-
-
-def _sent(mail: mails.Mail, addresses: list[str]) -> bool:
-    try:
-        if addresses:
-            mails.send(mail, addresses)
-    except Exception:
-        logger.exception("The mail “%s” could not be sent; it is tried again", mail.subject)
-        return False
-    return True
 
 
 def failing_mails(now: datetime) -> int:
@@ -306,7 +281,7 @@ def remind(now: datetime) -> None:
     for pk in _dated().filter(far, reminded_days__isnull=False).values_list("pk", flat=True):
         DestinationState.objects.filter(pk=pk).update(reminded_days=None)  # a day that was moved starts anew
     if any(ending.reminder for ending in expiring(now)):
-        mails.in_background(lambda: send_reminders(now))
+        mailing.in_background(lambda: send_reminders(now))
 
 
 def send_reminders(now: datetime) -> None:
@@ -319,5 +294,5 @@ def send_reminders(now: datetime) -> None:
         mine = states.filter(reminded_days=ending.reminded)
         if ending.reminder and mine.update(reminded_days=ending.reminder):
             mail = mails.expiring(ending.name, ending.destination_id, ending.ends, ending.days)
-            if not _sent(mail, recipients()):
+            if not mailing.sent(mail, recipients()):
                 states.filter(reminded_days=ending.reminder).update(reminded_days=ending.reminded)

@@ -39,7 +39,7 @@ class Notice:
     """Something that needs attention: what is wrong, since when, and the one link that leads to mending it.
 
     `level` is "error", "warning" or, for good news, "well"; one that is `everywhere` stands on every page, the others
-    on Home.
+    on Home. `since` is given where the text does not say it; `leads`: how many it costs or holds up.
     """
 
     level: str
@@ -47,6 +47,20 @@ class Notice:
     url: str = ""
     link: str = ""
     everywhere: bool = False
+    since: datetime | None = None
+    leads: int = 0
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How a CRM connection does, for Home: its state as code and in words, and the leads that wait for it, in words."""
+
+    name: str | SafeString
+    url: str
+    state: str
+    label: str
+    waiting: str
+    last_success: str | SafeString
 
 
 @dataclass(frozen=True)
@@ -171,6 +185,11 @@ class Ports:
         default_factory=list
     )
     notices: list[Callable[[HttpRequest], Iterable[Notice]]] = field(default_factory=list)
+    # What Home tells of sending: each connection that a user may see; whether all leads have arrived, in words, or ""
+    # where that cannot be said; and the seconds from a lead's arrival here to that in the CRM, for a stretch of time.
+    connections: list[Callable[[HttpRequest], Iterable[Connection]]] = field(default_factory=list)
+    all_sent: list[Callable[[], str]] = field(default_factory=list)
+    times_to_crm: list[Callable[[datetime, datetime], Sequence[float]]] = field(default_factory=list)
     # By the name that Job.kind holds.
     job_kinds: dict[str, JobKind] = field(default_factory=dict)
 

@@ -10,11 +10,11 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 
 from leads.ports import Notice, ports
-from leadsite import first_hour, home, settings_page
+from leadsite import first_hour, home, reports, settings_page
 
 # Section, and its pages in order: "app.model", or the name of a page of this site.
 MENU: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Inbox", ("leads.lead", "leads.customer", "leads.submission")),
+    ("Inbox", ("leads.lead", "leads.customer", "leads.submission", "page.reports")),
     ("Sending", ("crm_sync.delivery", "crm_sync.destination")),
     ("Set-up", ("page.set-up", "leads.offer", "auth.user", "auth.group", "page.settings")),
     ("Try out", ("crm_sync.demorecord",)),
@@ -23,6 +23,7 @@ MENU: tuple[tuple[str, tuple[str, ...]], ...] = (
 LABELS = {"leads.submission": "Quarantine", "crm_sync.demorecord": "Demo CRM"}
 PAGES = {
     "page.set-up": ("First steps", "admin:set-up", first_hour.may_view),
+    "page.reports": ("Reports", "admin:reports", reports.may_view),
     "page.settings": ("Settings", "admin:settings", settings_page.may_view),
 }
 
@@ -40,6 +41,7 @@ class LeadSite(AdminSite):
         return [
             path("set-up/", self.admin_view(first_hour.view), name="set-up"),
             path("set-up/address/", self.admin_view(first_hour.address_view), name="set-up_address"),
+            path("reports/", self.admin_view(reports.view), name="reports"),
             path("settings/", self.admin_view(settings_page.view), name="settings"),
             *super().get_urls(),
         ]

@@ -6,6 +6,7 @@ from crm_sync.admin import (
     destinations,
     map_it,
     new_offers,
+    on_home,
     on_leads,
     on_offers,
     replay_jobs,
@@ -34,4 +35,7 @@ def plug_in(ports: Ports) -> None:
     ports.map_links.append(map_it.map_links)
     ports.mapped_values.append(map_it.mapped_values)
     ports.notices.append(alerts.notices)
+    ports.connections.append(on_home.connections)
+    ports.all_sent.append(on_home.all_sent)
+    ports.times_to_crm.append(on_home.times_to_crm)
     ports.job_kinds |= replay_jobs.KINDS

@@ -11,10 +11,10 @@ from functools import partial
 
 from django.db import close_old_connections, connection
 
-from crm_sync import claiming, clock, delivery, draining, mails, outages, pushing, retention, routing
+from crm_sync import claiming, clock, delivery, draining, outages, pushing, retention, routing
 from crm_sync.models import Worker
 from crm_sync.pushing import Claim
-from leads import jobs, spool, tally
+from leads import jobs, mailing, silence, spool, tally
 
 logger = logging.getLogger(__name__)
 
@@ -180,9 +180,10 @@ def _checkpoint() -> None:
 
 
 def _tidy(now: datetime) -> None:
-    """Forget what is old, remind people of what ends soon, and ask CRMs for their fields again."""
+    """Forget what is old, tell people what ends soon and which offer is silent, and ask CRMs for their fields again."""
     chores = (
         outages.remind,
+        silence.watch,
         tally.prune,
         jobs.prune,
         retention.forget_old_tries,
@@ -203,7 +204,7 @@ def work_once(worker: str) -> int:
     now = clock.now()
     for part in (outages.watch, _tidy):
         survive(partial(part, now))
-        mails.finish()
+        mailing.finish()
     return settled
 
 

@@ -1,12 +1,22 @@
 """The admin's pages on what arrived, a module each, and what they add to one another's."""
 
-from leads.admin import customers, jobs, leads, offers, quarantine, unknown_keys, wrong_offer
+from leads.admin import customers, jobs, leads, offers, quarantine, silence, unknown_keys, wrong_offer
 from leads.ports import Ports
 
-__all__ = ["customers", "jobs", "leads", "offers", "plug_in", "quarantine", "unknown_keys", "wrong_offer"]
+__all__ = [
+    "customers",
+    "jobs",
+    "leads",
+    "offers",
+    "plug_in",
+    "quarantine",
+    "silence",
+    "unknown_keys",
+    "wrong_offer",
+]
 
 
 def plug_in(ports: Ports) -> None:
     """Register what Home and the page of an offer show beside their own."""
-    ports.offer_panels += [wrong_offer.panel, unknown_keys.panel]
-    ports.notices += [wrong_offer.notices, unknown_keys.notices]
+    ports.offer_panels += [silence.panel, wrong_offer.panel, unknown_keys.panel]
+    ports.notices += [silence.notices, wrong_offer.notices, unknown_keys.notices]

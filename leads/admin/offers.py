@@ -13,26 +13,21 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import Exists, OuterRef, QuerySet, Subquery, prefetch_related_objects
+from django.db.models import Case, Exists, OuterRef, QuerySet, Subquery, When, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
-from leads import registering
-from leads.admin import arrival, endpoints, many_offers, sample_lead, wrong_offer
+from leads import offer_states, registering
+from leads import silence as silences
+from leads.admin import arrival, endpoints, many_offers, sample_lead, silence, wrong_offer
 from leads.admin.offer_schema import SchemaChecks, SchemaForm
 from leads.models import Endpoint, Lead, Offer, Submission
 from leads.ports import OfferColumn, ports
-from leads.wording import DEMO_BADGE, when
-
-NO_URL = "No URL: nothing can reach this offer."
-NOT_PROVEN = "No lead has ever reached this URL. Press Validate in Partner Center."
-UNREADABLE = "Something has reached this URL, but it could not be read: see Quarantine."
-DEMO = "Part of the demo: nothing at Microsoft points here."
-TESTED = "Microsoft's test lead arrived. Real leads start after the offer is published."
-
+from leads.wording import DEMO_BADGE, Badge, when
 
 ONE_BUTTON = {"show_save_and_add_another": False, "show_save_and_continue": False}
 
@@ -93,24 +88,30 @@ class OfferAdmin(SchemaChecks):
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         columns = [_as_function(column, number) for number, column in enumerate(_columns(request))]
-        return ["name", "listing", "on", "url_state", "last_lead", *columns]
+        return ["name", "listing", "on", "state", "last_lead", *columns]
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
         names = [name for column in _columns(request) for name in column.prefetch]
         prefetch_related_objects(list(changes.result_list), *names)
+        silent = silences.found(timezone.now(), [offer.pk for offer in changes.result_list])
+        for offer in changes.result_list:
+            offer.silence = silent.get(offer.pk)
         return changes
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Offer]:
         """With what has reached each offer from outside, as one query."""
-        arrived = Lead.objects.filter(offer=OuterRef("pk"), submission__origin__in=Submission.FROM_OUTSIDE)
-        real = arrived.filter(is_test=False).order_by("-received_at")
-        return wrong_offer.with_offer_named(super().get_queryset(request)).annotate(
-            last_lead_at=Subquery(real.values("received_at")[:1]),
-            was_tested=Exists(arrived.filter(is_test=True)),
-            was_reached=Exists(
-                Submission.objects.filter(offer=OuterRef("pk"), origin__in=Submission.FROM_OUTSIDE)
+        outside = Submission.FROM_OUTSIDE
+        arrived = Lead.objects.filter(offer=OuterRef("pk"), submission__origin__in=outside)
+        offers = wrong_offer.with_offer_named(super().get_queryset(request))
+        return offers.annotate(
+            last_lead_at=Subquery(silences.arrivals_of_offer().values("received_at")[:1])
+        ).annotate(
+            # Asked only where no real lead has come: among a million of them no index finds a test.
+            was_tested=Case(
+                When(last_lead_at=None, then=Exists(arrived.filter(is_test=True))), default=False
             ),
+            was_reached=Exists(Submission.objects.filter(offer=OuterRef("pk"), origin__in=outside)),
             has_url=Exists(Endpoint.objects.open(timezone.now()).filter(offer=OuterRef("pk"))),
         )
 
@@ -128,8 +129,13 @@ class OfferAdmin(SchemaChecks):
         return "On" if offer.enabled else "Off: leads are stored, not sent"
 
     @admin.display(description="its URL")
+    def state(self, offer: Offer) -> SafeString:
+        state = state_of(offer)
+        return format_html("{} {}", Badge(state.label, "", state.kind), state.sentence)
+
     def url_state(self, offer: Offer) -> str:
-        return state_of(offer)
+        """For the page of an offer, where something has just arrived."""
+        return str(state_of(offer).sentence)
 
     @admin.display(description="last lead")
     def last_lead(self, offer: Any) -> SafeString | str:
@@ -151,6 +157,7 @@ class OfferAdmin(SchemaChecks):
                 view(partial(endpoints.revoke, self)),
                 name="leads_offer_revoke",
             ),
+            path("<int:pk>/calm/", view(require_POST(partial(silence.calm, self))), name="leads_offer_calm"),
             *super().get_urls(),
         ]
 
@@ -183,6 +190,7 @@ class OfferAdmin(SchemaChecks):
         offer = self.get_object(request, object_id)
         found = dict(ONE_BUTTON)
         if offer is not None and self.has_view_permission(request, offer):
+            offer.silence = silences.found(timezone.now(), [offer.pk]).get(offer.pk)
             found |= self._page(request, offer)
         return super().change_view(request, object_id, form_url, {**found, **(extra_context or {})})
 
@@ -199,7 +207,7 @@ class OfferAdmin(SchemaChecks):
             "may_reveal": may_reveal,
             "may_rotate": request.user.has_perm(endpoints.ROTATE),
             "is_public": settings.PUBLIC_URL.startswith("https://"),
-            "url_state": state_of(offer),
+            "state": state_of(offer),
             "is_live": offer.last_lead_at is not None,
             "last_lead": when(offer.last_lead_at) if offer.last_lead_at else "",
             "panels": [panel(request, offer) for panel in ports.offer_panels],
@@ -218,17 +226,17 @@ def _registering(offer: Offer, endpoint: endpoints.ShownEndpoint | None) -> dict
     }
 
 
-def state_of(offer: Any) -> str:
-    """What has reached an offer's URL, in a sentence. Needs the annotations of OfferAdmin's queryset."""
-    if not offer.has_url:
-        return NO_URL
-    if offer.last_lead_at:
-        return "Live: real leads arrive."
-    if offer.was_tested:
-        return TESTED
-    if offer.was_reached:
-        return UNREADABLE
-    return DEMO if offer.is_demo else NOT_PROVEN
+def state_of(offer: Any) -> offer_states.OfferState:
+    """Where an offer stands. Needs the annotations of OfferAdmin's queryset; `silence` where it was looked for."""
+    found = getattr(offer, "silence", None)
+    return offer_states.of(
+        has_url=offer.has_url,
+        is_live=offer.last_lead_at is not None,
+        was_tested=offer.was_tested,
+        was_reached=offer.was_reached,
+        is_demo=offer.is_demo,
+        silence=silence.said(offer, found, timezone.now()) if found else "",
+    )
 
 
 def _has_leads(offer: Offer) -> bool:

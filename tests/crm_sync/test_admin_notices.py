@@ -156,7 +156,7 @@ def test_good_news_needs_no_attention(settings: Any) -> None:
     a_worker_lives()
     demo.owe()
     sick(demo)
-    assert "Nothing needs your attention. 1 lead will reach Demo CRM (demo) by itself." in home("charlie")
+    assert "All well: last lead just now. 1 lead will reach Demo CRM (demo) by itself." in home("charlie")
 
 
 def test_secrets_that_do_not_open_do_not_take_the_page_away(settings: Any) -> None:

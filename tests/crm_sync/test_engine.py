@@ -23,13 +23,14 @@ from django.core import mail as mailbox
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.db.backends.signals import connection_created
+from django.utils import timezone
 
 from crm_sync import claiming, clock, delivery, routing
 from crm_sync.engine import crew, embedded
 from crm_sync.models import Attempt, Delivery, DemoRecord, Destination, Route, Worker
 from crm_sync.outcomes import Delivered, DestinationFault, Rejected, RetryLater
 from leads import jobs, ports
-from leads.models import Job
+from leads.models import Job, Offer
 from tests.crm_sync.engines import SOON, Gate, ring_on_procrastinate, running, sweep_every, wait_until
 from tests.crm_sync.sending import (
     Crm,
@@ -227,6 +228,9 @@ def test_drain_tells_people_of_an_outage_and_of_its_end_before_it_ends(
     route: Route, crm: Crm, capsys: pytest.CaptureFixture[str]
 ) -> None:
     type(person("erin")).objects.filter(pk=person("erin").pk).update(email="erin@contoso.example")
+    Offer.objects.update(
+        quiet_until=timezone.now() + timedelta(days=1)
+    )  # its leads are old, and that is no news here
     crm.always = RetryLater("The CRM failed (HTTP 503)")
     for _ in range(5):
         make_lead(route.offer)

@@ -27,6 +27,7 @@ from hypothesis.stateful import (
 
 from crm_sync import mails, outages
 from crm_sync.models import Attempt, Delivery, Destination, DestinationState, Outage
+from leads import mailing
 from tests.crm_sync.sending import START, Clock, make_destination, make_lead, make_offer, make_route
 from tests.staff import person
 
@@ -37,7 +38,7 @@ WRONG_KEY = "The CRM does not accept the credentials (HTTP 401): no token 4711"
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mails leave in the thread that watches."""
-    monkeypatch.setattr(mails, "in_background", lambda work: work())
+    monkeypatch.setattr(mailing, "in_background", lambda work: work())
 
 
 @pytest.fixture(autouse=True)
@@ -503,7 +504,7 @@ def test_a_worker_that_dies_before_it_sends_leaves_the_mail_to_another(
     crm: HubSpot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as dying:
-        dying.setattr(mails, "send", _die)
+        dying.setattr(mailing, "send", _die)
         crm.fail()
         with pytest.raises(KeyboardInterrupt):
             crm.watch()
@@ -529,12 +530,12 @@ def test_a_mail_that_fails_is_logged_and_tried_again_every_five_minutes(
 ) -> None:
     tried: list[datetime] = []
 
-    def refuse(message: mails.Mail, to: list[str]) -> None:
+    def refuse(message: mailing.Mail, to: list[str]) -> None:
         tried.append(crm.clock.now)
         raise smtplib.SMTPServerDisconnected("gone")
 
     with monkeypatch.context() as broken:
-        broken.setattr(mails, "send", refuse)
+        broken.setattr(mailing, "send", refuse)
         crm.fail()
         for _ in range(120):
             crm.watch(seconds=6)
@@ -550,7 +551,7 @@ def test_an_outage_that_is_over_before_its_first_mail_could_leave_is_told_of_onc
     crm: HubSpot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(mails, "send", _refuse)
+        broken.setattr(mailing, "send", _refuse)
         crm.fail()
         crm.watch()
     crm.settle()
@@ -564,7 +565,7 @@ def test_an_outage_that_is_over_before_its_first_mail_could_leave_is_told_of_onc
 def test_after_a_day_nobody_is_told_that_it_works_again(
     crm: HubSpot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mails, "send", _refuse)
+    monkeypatch.setattr(mailing, "send", _refuse)
     crm.fail()
     crm.watch()
     crm.settle()
@@ -575,11 +576,11 @@ def test_after_a_day_nobody_is_told_that_it_works_again(
     assert mail.outbox == []
 
 
-def _die(message: mails.Mail, to: list[str]) -> None:
+def _die(message: mailing.Mail, to: list[str]) -> None:
     raise KeyboardInterrupt
 
 
-def _refuse(message: mails.Mail, to: list[str]) -> None:
+def _refuse(message: mailing.Mail, to: list[str]) -> None:
     raise smtplib.SMTPServerDisconnected("gone")
 
 
@@ -598,14 +599,14 @@ class Weather(RuleBasedStateMachine):
         self.crm = HubSpot()
         self.sent: list[tuple[str, str]] = []  # Message-ID's key, and the state at that moment
         self.mail_server = "works"
-        self.monkeypatch.setattr(mails, "send", self.send)
+        self.monkeypatch.setattr(mailing, "send", self.send)
 
     def teardown(self) -> None:
         if hasattr(self, "sandbox"):
             transaction.set_rollback(True)
             self.sandbox.__exit__(None, None, None)
 
-    def send(self, message: mails.Mail, to: list[str]) -> None:
+    def send(self, message: mailing.Mail, to: list[str]) -> None:
         if self.mail_server == "fails":
             raise smtplib.SMTPServerDisconnected("gone")
         if self.mail_server == "kills":
@@ -680,7 +681,7 @@ def test_whatever_happens_in_whatever_order_each_mail_is_sent_once(monkeypatch: 
 
 def background(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
     monkeypatch.undo()  # what stands in for it here
-    return mails.in_background
+    return mailing.in_background
 
 
 def test_a_mail_server_that_hangs_holds_up_nobody_and_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -697,7 +698,7 @@ def test_a_mail_server_that_hangs_holds_up_nobody_and_is_asked_once(monkeypatch:
     assert asked.wait(20)
     in_background(lambda: done.append("second"))
     answered.set()
-    with mails._busy:  # let go of when the first is done
+    with mailing._busy:  # let go of when the first is done
         assert done == ["first"]
 
 
@@ -705,12 +706,12 @@ def test_what_goes_wrong_in_the_background_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     background(monkeypatch)(lambda: 1 / 0)
-    with mails._busy:
+    with mailing._busy:
         assert "Mails could not be written; they are tried again" in caplog.text
 
 
 def test_a_mail_is_one_for_all_and_goes_through_djangos_backend(settings: Any) -> None:
-    mails.send(mails.Mail("S", "B\n", "key-1"), ["a@contoso.example", "b@contoso.example"])
+    mailing.send(mailing.Mail("S", "B\n", "key-1"), ["a@contoso.example", "b@contoso.example"])
     (message,) = mail.outbox
     assert (message.to, message.from_email) == (
         ["a@contoso.example", "b@contoso.example"],
@@ -788,7 +789,7 @@ def test_a_reminder_that_fails_follows_with_the_next_call(
 ) -> None:
     ends(ENDS)
     with monkeypatch.context() as broken:
-        broken.setattr(mails, "send", _refuse)
+        broken.setattr(mailing, "send", _refuse)
         assert remind(crm, ENDS - timedelta(days=7)) == []
     assert len(remind(crm, ENDS - timedelta(days=7))) == 1
 

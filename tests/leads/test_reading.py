@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from leads import wording
-from leads.admin import offers, wrong_offer
+from leads import offer_states, wording
+from leads.admin import wrong_offer
 from leads.lead_source import sent_at, source_label
 from leads.models import Lead, Offer, Submission
 from leads.payload import Fields, read
@@ -216,8 +216,14 @@ def test_the_words_are_those_that_were_agreed() -> None:
         "To get the contact, open a Partner Center support ticket."
     )
     assert wording.NO_EMAIL == "This lead has no e-mail. Some offer types and privacy rules cause this."
-    assert offers.NOT_PROVEN == "No lead has ever reached this URL. Press Validate in Partner Center."
-    assert offers.TESTED == "Microsoft's test lead arrived. Real leads start after the offer is published."
+    assert (
+        offer_states.NOT_PROVEN.sentence
+        == "No lead has ever reached this URL. Press Validate in Partner Center."
+    )
+    assert (
+        offer_states.TESTED.sentence
+        == "Microsoft's test lead arrived. Real leads start after the offer is published."
+    )
     assert wording.repeats(2) == "Received twice within 10 minutes; shown once."
     assert wording.DNC == (
         "Do not contact. Microsoft sent this for information: the customer asked for another partner on your page."

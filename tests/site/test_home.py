@@ -8,21 +8,22 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from leads.models import Endpoint, Submission
-from leads.ports import ports
+from leads.models import Endpoint, Lead, Offer, Submission
+from leads.ports import Connection, Notice, ports
 from leads.wording import midnight
-from leadsite import home
-from tests.staff import body, make_offer, post, signed_in
+from leadsite import home, home_mine, home_problems
+from tests.staff import body, make_offer, person, post, signed_in
 
 pytestmark = pytest.mark.django_db
 
-WELL = "All is well. Nothing needs your attention."
+WELL = "All well: last lead just now."
 
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """Home by itself, on a site that Microsoft can reach."""
-    monkeypatch.setattr(ports, "notices", [])
+    for plug in ("notices", "connections", "all_sent", "times_to_crm"):
+        monkeypatch.setattr(ports, plug, [])
     settings.PUBLIC_URL = "https://leads.contoso.example"
 
 
@@ -57,10 +58,11 @@ def test_numbers_leave_out_demo_samples_and_tests_and_link_to_what_they_count() 
     post(real, body({"FirstName": "Sample"}), origin=Submission.Origin.SAMPLE, at=today)
     post(demo, body({"FirstName": "Demo"}), at=today)
     client = signed_in("charlie")
-    for figure in home._figures():
+    figures = client.get("/admin/").context["figures"]
+    for figure in figures:
         response = client.get(figure.url)
         assert response.context["cl"].result_count == figure.number
-    day, month = home._figures()
+    day, month = figures
     assert (day.number, month.number) == ((2, 2) if today.day == 1 else (1, 2))
 
 
@@ -145,7 +147,7 @@ def test_home_costs_the_same_for_many_leads_as_for_few() -> None:
         post(offer, body({"FirstName": f"Number {number}"}))
     with CaptureQueriesContext(connection) as many:
         client.get("/admin/")
-    assert len(few) == len(many) <= 18
+    assert len(few) == len(many) <= 22
 
 
 def test_only_who_may_open_the_settings_is_sent_there() -> None:
@@ -155,3 +157,162 @@ def test_only_who_may_open_the_settings_is_sent_there() -> None:
 
 def html_of_home(name: str) -> str:
     return signed_in(name).get("/admin/").content.decode()
+
+
+# Problems
+
+
+def told(*notices: Notice) -> None:
+    ports.notices.append(lambda request: notices)
+
+
+def test_errors_come_first_then_what_costs_most_leads_and_more_than_five_unfold() -> None:
+    post(make_offer())
+    told(
+        Notice("warning", "Holds two.", leads=2),
+        Notice("warning", "Costs nothing."),
+        Notice("error", "Broken.", leads=1),
+        Notice("warning", "Holds many.", leads=900),
+        Notice("error", "Worse.", leads=7),
+        Notice("warning", "Also nothing."),
+        Notice("warning", "Nothing either."),
+        Notice("well", "Works again."),
+        Notice("error", "Said above.", everywhere=True),
+    )
+    context = signed_in("bob").get("/admin/").context
+    assert [notice.text for notice in context["problems"]] == [
+        "Worse.",
+        "Broken.",
+        "Holds many.",
+        "Holds two.",
+        "Costs nothing.",
+    ]
+    text = shown()
+    assert "and 2 more" in text.split("Nothing either.")[0].split("Costs nothing.")[1]
+    assert text.count("Said above.") == 1, "once, above"
+    assert "Works again." in text
+    assert "All well" not in text
+
+
+def test_a_problem_says_since_when() -> None:
+    told(Notice("warning", "Something.", since=midnight()))
+    assert f'Something. <span class="since">Since {midnight():%Y-%m-%d} 00:00.</span>' in shown()
+
+
+def test_all_well_names_the_last_lead_and_whether_everything_was_sent() -> None:
+    offer = make_offer()
+    assert "All well. No lead has come yet." in shown()
+    post(offer, at=timezone.now() - timedelta(minutes=12))
+    post(offer, body({"FirstName": "MSFT_TEST_1"}))
+    ports.all_sent.append(lambda: "everything sent")
+    assert "All well: last lead 12 min ago, everything sent." in shown()
+    assert "All well." in shown("frank"), "nothing of leads to those who may not see them"
+
+
+# Figures
+
+
+def test_the_chart_counts_by_day_and_offer_and_has_a_table() -> None:
+    backup, archive = make_offer(), make_offer("archive")
+    today = midnight()
+    for offer, at in ((backup, today), (backup, today), (archive, today - timedelta(days=29))):
+        post(offer, body({"FirstName": f"{offer} {Lead.objects.count()}"}), at=at)
+    post(archive, body({"FirstName": "Long ago"}), at=today - timedelta(days=30))
+    context = signed_in("charlie").get("/admin/").context
+    assert [(one.label, one.total) for one in context["chart"].series] == [
+        ("Contoso Backup", 2),
+        ("Contoso Archive", 1),
+    ]
+    assert len(context["chart"].days) == 30
+    text = shown("charlie")
+    assert f"<title>{today:%Y-%m-%d}, Contoso Backup: 2</title>" in text
+    assert 'href="/admin/leads/lead/?kind=counted&amp;received=today">2</a>' in text
+
+
+def test_without_leads_there_is_no_chart() -> None:
+    make_offer()
+    assert "<figure" not in shown("charlie")
+
+
+def test_connections_and_times_stand_on_home_for_who_may_see_them() -> None:
+    post(make_offer())
+    ports.connections.append(
+        lambda request: [Connection("HubSpot", "/there/", "stopped", "Stopped", "12", "Never")]
+    )
+    ports.times_to_crm.append(lambda since, until: [2.0, 3.0, 90.0])
+    text = shown("bob")
+    assert '<a href="/there/">HubSpot</a>' in text
+    assert '<span class="dot stopped">Stopped</span>' in text
+    assert "Arrival to CRM" in text
+    assert ">3 s</td>" in text
+    assert ">90 s</td>" in text
+    assert "HubSpot" not in shown("frank")
+
+
+# Who works on leads
+
+
+def test_sales_read_first_what_waits_for_them() -> None:
+    offer, crm = make_offer(), make_offer("crm", worked_in=Offer.WorkedIn.CRM)
+    now = timezone.now()
+    mine, others, nobodys, done, elsewhere = (
+        post(where, body({"FirstName": name})).leads.get()
+        for where, name in (
+            (offer, "Mine"),
+            (offer, "Others"),
+            (offer, "Nobodys"),
+            (offer, "Done"),
+            (crm, "Elsewhere"),
+        )
+    )
+    Lead.objects.filter(pk=mine.pk).update(
+        owner=person("charlie"), answer_due_at=now - timedelta(hours=1), follow_up_on=timezone.localdate()
+    )
+    Lead.objects.filter(pk=others.pk).update(owner=person("bob"), follow_up_on=timezone.localdate())
+    Lead.objects.filter(pk=nobodys.pk).update(answer_due_at=now + timedelta(hours=1))
+    Lead.objects.filter(pk=done.pk).update(status=Lead.Status.CLOSED, answer_due_at=now - timedelta(hours=1))
+    Lead.objects.filter(pk=elsewhere.pk).update(answer_due_at=now - timedelta(hours=1))
+    found = signed_in("charlie").get("/admin/").context["mine"]
+    assert [(one.number, one.label) for one in found] == [
+        ("2", "new for you or nobody"),
+        ("1", "late"),
+        ("1", "follow-up today"),
+    ]
+    for name in ("bob", "dave"):
+        assert signed_in(name).get("/admin/").context["mine"] == [], "they look after other things"
+
+
+def test_where_all_leads_are_worked_on_in_the_crm_nobody_is_counted_to() -> None:
+    post(make_offer(worked_in=Offer.WorkedIn.CRM))
+    assert "Your leads" not in shown("charlie")
+
+
+def test_a_count_stops_where_nobody_counts_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home_mine, "CAP", 2)
+    offer = make_offer()
+    for number in range(4):
+        post(offer, body({"FirstName": str(number)}))
+    assert signed_in("charlie").get("/admin/").context["mine"][0].number == "2+"
+
+
+# The first hour
+
+
+def test_the_steps_of_the_set_up_stand_first_until_all_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = type("Step", (), {})
+    first, second = step(), step()
+    for number, (one, done) in enumerate(((first, True), (second, False)), 1):
+        one.__dict__ |= {"number": number, "title": f"Title {number}", "text": "Text.", "done": done}
+        one.__dict__ |= {"url": f"/step/{number}/", "link": f"Do {number}"}
+    monkeypatch.setattr(
+        home_problems, "import_module", lambda name: type("M", (), {"steps": lambda request: [first, second]})
+    )
+    monkeypatch.setattr(home_problems, "find_spec", lambda name: object())
+    text = shown("bob")
+    assert "Welcome: 2 steps" in text
+    assert 'href="/step/2/">Do 2</a>' in text
+    assert "/step/1/" not in text, "done"
+    assert "Next step" not in text
+    assert "Welcome" not in shown("charlie")
+    second.done = True
+    assert "Welcome" not in shown("bob")

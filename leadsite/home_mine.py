@@ -1,0 +1,74 @@
+"""The first line of Home for those who work on leads: how many wait for them, each number leading to its list."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import ngettext
+
+from leads.figures import midnight_of
+from leads.models import Lead, Offer
+from leadsite.lead_links import leads_url
+
+CAP = 10_000  # leads counted
+LATELY = 30  # days in which a lead came that is counted as late: no index finds the few among a million
+
+
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """A number of leads, what they wait for, and their list."""
+
+    number: str
+    label: str
+    url: str
+    is_late: bool = False
+
+
+def mine(request: HttpRequest) -> list[Mine]:
+    """What waits for this user; nothing for those who look after offers, or where no offer is worked on here."""
+    user: Any = request.user
+    # By their ids: an offer whose leads are worked on in the CRM has a million that are new for ever.
+    here = list(Offer.objects.exclude(worked_in=Offer.WorkedIn.CRM).values_list("pk", flat=True))
+    if user.has_perm("leads.change_offer") or not user.has_perm("leads.change_lead") or not here:
+        return []
+    work = Lead.objects.filter(offer__in=here, is_test=False, archived_at=None).order_by()
+    since = timezone.localdate() - timedelta(days=LATELY)
+    new = _count(work.filter(Q(owner=user.pk) | Q(owner=None), status=Lead.Status.NEW))
+    late = _count(
+        work.filter(
+            received_at__gte=midnight_of(since),
+            answer_due_at__lt=timezone.now(),
+            answered_at=None,
+            status__in=[Lead.Status.NEW, Lead.Status.WORKING],
+        ).exclude(action="DNC")
+    )
+    follow_ups = _count(work.filter(owner=user.pk, follow_up_on__lte=timezone.localdate()))
+    return [
+        Mine(
+            _capped(new),
+            ngettext("new for you or nobody", "new for you or nobody", new),
+            leads_url(view="needs_me", status__exact="new"),
+        ),
+        Mine(
+            _capped(late),
+            ngettext("late", "late", late),
+            leads_url(answer="late", **{"from": since.isoformat()}),
+            late > 0,
+        ),
+        Mine(
+            _capped(follow_ups),
+            ngettext("follow-up today", "follow-ups today", follow_ups),
+            leads_url(owner="me", follow_up="due"),
+        ),
+    ]
+
+
+def _count(leads: Any) -> int:
+    return leads[: CAP + 1].count()
+
+
+def _capped(number: int) -> str:
+    return f"{number:,}" if number <= CAP else f"{CAP:,}+"
