@@ -13,7 +13,7 @@ from datetime import time as time_of_day
 from math import ceil
 from typing import Any
 
-from django.db.models import Count, IntegerField, Q, QuerySet, Value
+from django.db.models import Count, IntegerField, Q, QuerySet, TextField, Value
 from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -162,6 +162,6 @@ def _sums(pairs: Iterable[tuple[Any, int]]) -> Counter[Any]:
 
 
 def _campaigns(leads: QuerySet[Lead]) -> Counter[str]:
-    named = leads.annotate(name=Coalesce(KT(f"campaign__{CAMPAIGN}"), Value(""))).exclude(name="")
+    named = leads.annotate(name=Coalesce(KT(f"campaign__{CAMPAIGN}"), Value(""), output_field=TextField())).exclude(name="")
     rows = named.values_list("name").annotate(number=Count("pk")).order_by("-number", "name")
     return Counter(dict(rows[:MOST_CAMPAIGNS]))
