@@ -162,6 +162,7 @@ def _sums(pairs: Iterable[tuple[Any, int]]) -> Counter[Any]:
 
 
 def _campaigns(leads: QuerySet[Lead]) -> Counter[str]:
-    named = leads.annotate(name=Coalesce(KT(f"campaign__{CAMPAIGN}"), Value(""), output_field=TextField())).exclude(name="")
+    campaign = Coalesce(KT(f"campaign__{CAMPAIGN}"), Value(""), output_field=TextField())
+    named = leads.annotate(name=campaign).exclude(name="")
     rows = named.values_list("name").annotate(number=Count("pk")).order_by("-number", "name")
     return Counter(dict(rows[:MOST_CAMPAIGNS]))

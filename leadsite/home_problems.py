@@ -1,6 +1,7 @@
 """What Home says first: what needs somebody, the worst on top, and what to do next where nothing is set up yet."""
 
 from collections.abc import Iterator, Sequence
+
 from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.http import HttpRequest

@@ -11,7 +11,7 @@ from django.utils import timezone
 from leads.models import Endpoint, Lead, Offer, Submission
 from leads.ports import Connection, Notice, ports
 from leads.wording import midnight
-from leadsite import home, home_mine, home_problems
+from leadsite import first_hour, home, home_mine
 from tests.staff import body, make_offer, person, post, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -37,7 +37,6 @@ def test_a_site_that_works_says_so() -> None:
     post(make_offer())
     text = shown()
     assert WELL in text
-    assert "Next step" not in text
 
 
 def test_the_last_leads_are_sentences_with_their_age() -> None:
@@ -113,10 +112,10 @@ def test_an_empty_site_says_what_to_do_next() -> None:
     assert "No leads yet." in text
 
 
-def test_an_offer_that_nothing_has_reached_is_the_next_step() -> None:
+def test_an_offer_that_nothing_has_reached_is_a_step_to_take() -> None:
     make_offer()
-    assert "Paste its URL in Partner Center and press Validate." in shown("bob")
-    assert "Next step" not in shown("charlie")
+    assert "Paste the URL of the offer in Partner Center and press Validate" in shown("bob")
+    assert "Welcome" not in shown("charlie")
 
 
 def test_who_may_see_no_leads_sees_none() -> None:
@@ -299,20 +298,17 @@ def test_a_count_stops_where_nobody_counts_on(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_steps_of_the_set_up_stand_first_until_all_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    step = type("Step", (), {})
-    first, second = step(), step()
-    for number, (one, done) in enumerate(((first, True), (second, False)), 1):
-        one.__dict__ |= {"number": number, "title": f"Title {number}", "text": "Text.", "done": done}
-        one.__dict__ |= {"url": f"/step/{number}/", "link": f"Do {number}"}
-    monkeypatch.setattr(
-        home_problems, "import_module", lambda name: type("M", (), {"steps": lambda request: [first, second]})
-    )
-    monkeypatch.setattr(home_problems, "find_spec", lambda name: object())
+    def steps(done: bool) -> list[first_hour.Step]:
+        return [
+            first_hour.Step(1, "Address", "It answers.", "/step/1/", "Check", done=True),
+            first_hour.Step(2, "Offer", "Add one.", "/step/2/", "Add", done=done),
+        ]
+
+    monkeypatch.setattr(first_hour, "steps", lambda request: steps(done=False))
     text = shown("bob")
     assert "Welcome: 2 steps" in text
-    assert 'href="/step/2/">Do 2</a>' in text
+    assert 'href="/step/2/">Add</a>' in text
     assert "/step/1/" not in text, "done"
-    assert "Next step" not in text
     assert "Welcome" not in shown("charlie")
-    second.done = True
+    monkeypatch.setattr(first_hour, "steps", lambda request: steps(done=True))
     assert "Welcome" not in shown("bob")
