@@ -17,6 +17,7 @@ MENU = (
     "Leads",
     "Customers",
     "Quarantine",
+    "Reports",
     "Sendings",
     "CRM connections",
     "First steps",
