@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
@@ -81,6 +82,19 @@ def _arrived_at() -> Subquery:
     """When the latest try that arrived did; null for what has never arrived."""
     tries = Attempt.objects.filter(delivery=OuterRef("pk"), outcome=Attempt.Outcome.DELIVERED).order_by()
     return Subquery(tries.values("delivery").annotate(at=Max("finished_at")).values("at"))
+
+
+def take_back(leads: Sequence[UUID], at: datetime) -> int:
+    """Stop what is open of leads that have become tests, in the caller's transaction. Returns how many sendings.
+
+    One that was never tried goes without a trace: should the lead turn out to be none, routing makes it anew, held or
+    not. One that was tried is cancelled; its tries are evidence. What is on its way or there stays.
+    """
+    open_ = Delivery.objects.filter(lead__in=leads, state__in=RETRYABLE, lead__offer__send_test_leads=False)
+    keys = list(open_.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
+    untried = Delivery.objects.filter(pk__in=keys, attempts=None)
+    gone, _ = untried.delete()
+    return gone + cancel(keys, at=at)
 
 
 def _locked(deliveries: Sequence[int]) -> QuerySet[Delivery]:

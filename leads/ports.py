@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -32,6 +33,15 @@ class OfferColumn(Protocol):
     permission: str
 
     def __call__(self, offer: Offer) -> str | SafeString: ...
+
+
+class ExportColumn(Protocol):
+    """A column of an export of leads, by its heading. `prefetch` names what is loaded with each slice of leads."""
+
+    heading: str
+    prefetch: Sequence[str]
+
+    def __call__(self, request: HttpRequest, lead: Lead) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -165,6 +175,10 @@ class Ports:
     lead_filters: list[type[Any]] = field(default_factory=list)
     # As the admin takes actions; `permissions` on one names who sees it: ("app.codename", ...).
     lead_actions: list[Callable[..., Any]] = field(default_factory=list)
+    export_columns: list[ExportColumn] = field(default_factory=list)
+    # Told which leads have just become tests, in the transaction that made them so: takes back what has not been sent
+    # of them, and says how much that was.
+    became_tests: list[Callable[[Sequence[UUID], datetime], int]] = field(default_factory=list)
     timeline: list[Callable[[HttpRequest, Lead], Iterable[TimelineEntry]]] = field(default_factory=list)
     offer_columns: list[OfferColumn] = field(default_factory=list)
     offer_panels: list[Callable[[HttpRequest, Offer], SafeString]] = field(default_factory=list)

@@ -1,6 +1,6 @@
 """The admin's pages on where leads go, a module each, and what they add to the pages of leads and offers."""
 
-from crm_sync import alerts
+from crm_sync import alerts, by_hand
 from crm_sync.admin import (
     demo,
     destinations,
@@ -24,6 +24,8 @@ def plug_in(ports: Ports) -> None:
     ports.lead_panels.append(on_leads.lead_panel)
     ports.lead_records.append(on_leads.records)
     ports.lead_columns.append(on_leads.SendingColumn())
+    ports.export_columns.append(on_leads.SendingExport())
+    ports.became_tests.append(by_hand.take_back)
     ports.lead_filters.append(on_leads.SendingFilter)
     ports.lead_actions.append(on_leads.retry_leads)
     ports.timeline.append(on_leads.timeline)

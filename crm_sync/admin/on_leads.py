@@ -93,6 +93,21 @@ class SendingColumn:
         return format_html_join(SafeString("<br>"), "{}", lines) or why_nowhere(lead)
 
 
+class SendingExport:
+    """Where a lead is, and as which record, in an export of leads."""
+
+    heading = "CRM"
+    prefetch: Sequence[str] = ("deliveries__destination",)
+
+    def __call__(self, request: HttpRequest, lead: Lead) -> str:
+        if not request.user.has_perm("crm_sync.view_delivery"):
+            return ""
+        return "; ".join(
+            f"{obj.destination}: {obj.get_state_display()}{f' {obj.remote_id}' if obj.remote_id else ''}"
+            for obj in lead.deliveries.all()
+        )
+
+
 class SendingFilter(admin.SimpleListFilter):
     """Leads by what became of their sendings."""
 
