@@ -130,6 +130,12 @@ def country_name(code: str) -> str:
     return _names().get(code.strip().upper(), "")
 
 
+@cache
+def countries() -> tuple[tuple[str, str], ...]:
+    """Every country as its alpha-2 code and its English name, by name."""
+    return tuple(sorted(_names().items(), key=lambda country: _plain(country[1])))
+
+
 def _plain(text: str) -> str:
     """What is left of a name once accents, case, punctuation and "the" no longer matter."""
     bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))

@@ -134,8 +134,9 @@ def badges(lead: Lead) -> list[Badge]:
 
 
 def _waits(lead: Lead) -> bool:
-    """Whether nobody has begun to work on a lead."""
-    return lead.status == lead.Status.NEW and not lead.is_test
+    """Whether nobody has begun to work on a lead that is worked on here."""
+    untouched = lead.status == lead.Status.NEW and lead.answered_at is None
+    return untouched and not lead.is_test and lead.offer.works_here
 
 
 def _unknown_action(lead: Lead) -> str:
@@ -157,7 +158,7 @@ def explanations(lead: Lead) -> list[Badge]:
     """What is unusual about a lead, each with what it means and what to do."""
     return [
         *_about_the_action(lead),
-        *_about_the_person(lead),
+        *about_the_person(lead),
         *_about_the_offer(lead),
     ]
 
@@ -186,7 +187,8 @@ def _named(code: str) -> str:
     return clip(code if label == code else f"{code} ({label})", 60)
 
 
-def _about_the_person(lead: Lead) -> list[Badge]:
+def about_the_person(lead: Lead) -> list[Badge]:
+    """Why there may be nobody to write to."""
     anonymous = not (lead.full_name or lead.email or lead.phone or lead.company)
     if anonymous or lead.email.casefold().rstrip().endswith(".edu"):
         return [Badge("No contact" if anonymous else ".edu", EDU, "notice")]

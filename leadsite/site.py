@@ -14,7 +14,7 @@ from leadsite import first_hour, home, reports, settings_page
 
 # Section, and its pages in order: "app.model", or the name of a page of this site.
 MENU: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Inbox", ("leads.lead", "leads.customer", "leads.submission", "page.reports")),
+    ("Inbox", ("leads.lead", "leads.customer", "leads.submission", "page.reports", "leads.export")),
     ("Sending", ("crm_sync.delivery", "crm_sync.destination")),
     ("Set-up", ("page.set-up", "leads.offer", "auth.user", "auth.group", "page.settings")),
     ("Try out", ("crm_sync.demorecord",)),

@@ -1,10 +1,21 @@
 """The admin's pages on what arrived, a module each, and what they add to one another's."""
 
-from leads.admin import customers, jobs, leads, offers, quarantine, silence, unknown_keys, wrong_offer
+from leads.admin import (
+    customers,
+    exports,
+    jobs,
+    leads,
+    offers,
+    quarantine,
+    silence,
+    unknown_keys,
+    wrong_offer,
+)
 from leads.ports import Ports
 
 __all__ = [
     "customers",
+    "exports",
     "jobs",
     "leads",
     "offers",

@@ -1,6 +1,6 @@
 """Leads, their customers and what colleagues write about them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.conf import settings
@@ -60,6 +60,20 @@ class LeadQuerySet(models.QuerySet["Lead"]):
     def counted(self) -> "LeadQuerySet":
         """Leads that count: neither Microsoft's tests, nor samples made here, nor the demo."""
         return self.filter(is_test=False, is_sample=False, offer__is_demo=False)
+
+    def worked_here(self) -> "LeadQuerySet":
+        """Leads that people work on here, not in their CRM; no tests, and none that was put away."""
+        return self.filter(is_test=False, archived_at=None).exclude(offer__worked_in=Offer.WorkedIn.CRM)
+
+    def unanswered(self) -> "LeadQuerySet":
+        """Leads that still wait for their first answer. Who asked not to be contacted waits for none."""
+        open_ = [Lead.Status.NEW, Lead.Status.WORKING]
+        return self.worked_here().filter(answered_at=None, status__in=open_).exclude(action="DNC")
+
+    def needing(self, user: Any, today: date) -> "LeadQuerySet":
+        """Leads that this user should look at: theirs or nobody's, and new or with a follow-up that is due."""
+        theirs = Q(owner=user.pk) | Q(owner=None)
+        return self.worked_here().filter(theirs, Q(status=Lead.Status.NEW) | Q(follow_up_on__lte=today))
 
 
 class Lead(models.Model):
@@ -163,13 +177,21 @@ class Lead(models.Model):
     @property
     def sentence(self) -> str:
         """What happened, in one sentence: "Jane Doe, Contoso (US), pressed Contact me for Backup on AppSource"."""
+        return " ".join(self.clauses)
+
+    @property
+    def clauses(self) -> tuple[str, str, str]:
+        """The sentence in three: who, did what, with which offer and where."""
         company = self.company if self.company != self.who else ""
         code = country_code(self.country)
         who = ", ".join(part for part in (self.who, company) if part) + (f" ({code})" if code else "")
         action = lead_source.ACTIONS.get(self.action)
-        did = action.verb if action else "sent a lead for"
         where = lead_source.source_label(self.source)
-        return f"{who} {did} {self.offer.title}" + (f" on {where}" if where else "")
+        return (
+            f"{who}," if company else who,
+            action.verb if action else "sent a lead for",
+            self.offer.title + (f" on {where}" if where else ""),
+        )
 
     def values(self) -> dict[str, Any]:
         """Everything that a mapping rule may use, by name; text, but for `is_test`.

@@ -18,6 +18,7 @@ MENU = (
     "Customers",
     "Quarantine",
     "Reports",
+    "Exports",
     "Sendings",
     "CRM connections",
     "First steps",
@@ -32,6 +33,7 @@ MAPPING = ("Offers", "Contoso Backup (demo)", "Demo CRM", "Edit field mapping")
 DETAILS: dict[str, tuple[str, ...]] = {
     "lead": ("Leads", "Some One"),
     "lead-do-not-contact": ("Leads", "Mia Lind"),
+    "lead-export": ("Leads", "Export these"),
     "customer": ("Customers", "Some One"),
     "request": ("Quarantine", "Not JSON", "Not JSON"),  # the reason on top of the list, then a row
     "sending": ("Sendings", "Jane Doe"),
@@ -112,10 +114,12 @@ def test_an_offer_is_connected_and_its_first_lead_reaches_the_crm(desk: Desk, ur
     assert (answer.status_code, answer.json()["status"]) == (201, "accepted")
 
     desk.open("Home")
-    desk.reads("Some One, Contoso (US) acquired Contoso Backup on Azure Marketplace")
+    desk.reads("Some One, Contoso (US), acquired Contoso Backup on Azure Marketplace")
     desk.open("Leads")
     row = desk.main.get_by_role("row", name="Some One")
-    expect(row).to_contain_text("Get it now")
+    expect(row).to_contain_text(
+        "Some One, Contoso (US), acquired Contoso Backup on Azure Marketplace, just now"
+    )
     expect(row).to_contain_text("New")
     desk.press("Some One")
     desk.reads_soon("In Demo CRM since")

@@ -119,7 +119,9 @@ def test_the_list_of_leads_reads_neither_bodies_nor_descriptions() -> None:
     rows = next(query["sql"] for query in queries if "leads_submission" in query["sql"])
     for column in ("body", "headers", "problems"):
         assert f'"leads_submission"."{column}"' not in rows
-    assert '"leads_lead"."description"' not in rows
+    for begun in ('LEFT("leads_lead"."description"', 'SUBSTR("leads_lead"."description"'):
+        rows = rows.replace(begun, "")
+    assert '"leads_lead"."description"' not in rows, "the beginning of it is enough"
 
 
 def test_an_empty_list_of_leads_says_where_leads_come_from() -> None:
@@ -192,7 +194,7 @@ def test_the_page_of_a_lead_says_who_what_and_shows_the_request() -> None:
     lead = lead_of(post(make_offer(), body(Notes="after five"), **{"User-Agent": "Microsoft"}))
     text = text_of(signed_in("charlie"), page_of(lead))
     for words in (
-        "Jane Doe, Fabrikam (US) pressed Contact me for Contoso Backup on AppSource",
+        "Jane Doe, Fabrikam (US), pressed Contact me for Contoso Backup on AppSource",
         'href="mailto:jane@fabrikam.example"',
         "United States",
         "after five",
@@ -240,7 +242,7 @@ def test_a_repeat_is_shown_once_and_says_so() -> None:
     lead = lead_of(post(offer, at=now))
     post(offer, at=now + timedelta(minutes=1))
     client = signed_in("charlie")
-    assert text_of(client, LEADS).count("Jane Doe") == 1
+    assert text_of(client, LEADS).count("Jane Doe, Fabrikam") == 1
     assert wording.REPEATED_TWICE in text_of(client, LEADS)
     assert wording.REPEATED_TWICE in text_of(client, page_of(lead))
 

@@ -43,7 +43,7 @@ def test_the_last_leads_are_sentences_with_their_age() -> None:
     offer = make_offer()
     post(offer, at=timezone.now() - timedelta(minutes=12))
     text = shown("charlie")
-    assert "Jane Doe, Fabrikam (US) pressed Contact me for Contoso Backup on AppSource" in text
+    assert "Jane Doe, Fabrikam (US), pressed Contact me for Contoso Backup on AppSource" in text
     assert "12 min ago" in text
 
 
