@@ -1,11 +1,13 @@
 """From nothing to a site that runs: database, static files, first account, demo."""
 
+import hashlib
 import secrets
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import OutputWrapper
@@ -34,7 +36,7 @@ def prepare(out: OutputWrapper | IO[str]) -> str:
     if users.exists():
         return ""
     password = new_password()
-    users.create_superuser(ADMIN, password=password)
+    _note_given(users.create_superuser(ADMIN, password=password))
     if not Offer.objects.exists():
         demo_data.seed(timezone.now())
     return password
@@ -70,9 +72,30 @@ def reset_password() -> str:
     password = new_password()
     user = users.filter(username=ADMIN).first()
     if user is None:
-        users.create_superuser(ADMIN, password=password)
-        return password
-    user.set_password(password)
-    user.is_active = user.is_staff = user.is_superuser = True
-    user.save()
+        user = users.create_superuser(ADMIN, password=password)
+    else:
+        user.set_password(password)
+        user.is_active = user.is_staff = user.is_superuser = True
+        user.save()
+    _note_given(user)
     return password
+
+
+def has_given_password() -> bool:
+    """Whether the first account still has a password that was printed for it, as far as this machine knows."""
+    given = _given()
+    user = get_user_model()._default_manager.filter(username=ADMIN, is_active=True).first()
+    return user is not None and given.is_file() and given.read_text(encoding="ascii") == _mark(user)
+
+
+def _given() -> Path:
+    return Path(settings.DATA_DIR) / "given-password"
+
+
+def _note_given(user: Any) -> None:
+    _given().write_text(_mark(user), encoding="ascii")
+
+
+def _mark(user: Any) -> str:
+    """Tells one stored password from another, and nothing about either."""
+    return hashlib.sha256(user.password.encode()).hexdigest()

@@ -10,13 +10,13 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 
 from leads.ports import Notice, ports
-from leadsite import first_hour, home, reports, settings_page
+from leadsite import doctor_page, first_hour, home, reports, settings_page
 
 # Section, and its pages in order: "app.model", or the name of a page of this site.
 MENU: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Inbox", ("leads.lead", "leads.customer", "leads.submission", "page.reports", "leads.export")),
     ("Sending", ("crm_sync.delivery", "crm_sync.destination")),
-    ("Set-up", ("page.set-up", "leads.offer", "auth.user", "auth.group", "page.settings")),
+    ("Set-up", ("page.set-up", "leads.offer", "auth.user", "auth.group", "page.doctor", "page.settings")),
     ("Try out", ("crm_sync.demorecord",)),
 )
 # What the menu calls a page, where it is not the plural of what the page lists.
@@ -24,6 +24,7 @@ LABELS = {"leads.submission": "Quarantine", "crm_sync.demorecord": "Demo CRM"}
 PAGES = {
     "page.set-up": ("First steps", "admin:set-up", first_hour.may_view),
     "page.reports": ("Reports", "admin:reports", reports.may_view),
+    "page.doctor": ("Health", "admin:doctor", settings_page.may_view),
     "page.settings": ("Settings", "admin:settings", settings_page.may_view),
 }
 
@@ -42,6 +43,8 @@ class LeadSite(AdminSite):
             path("set-up/", self.admin_view(first_hour.view), name="set-up"),
             path("set-up/address/", self.admin_view(first_hour.address_view), name="set-up_address"),
             path("reports/", self.admin_view(reports.view), name="reports"),
+            path("doctor/", self.admin_view(doctor_page.view), name="doctor"),
+            path("doctor/network/", self.admin_view(doctor_page.network_view), name="doctor_network"),
             path("settings/", self.admin_view(settings_page.view), name="settings"),
             *super().get_urls(),
         ]
