@@ -138,11 +138,12 @@ def next_try(until: datetime | None, now: datetime, clock: Callable[[datetime, d
 
 def clock(moment: datetime, now: datetime) -> str:
     """A time of day with its zone, for readers anywhere; with the date where that is not today."""
-    local = timezone.localtime(moment)
+    here = timezone.get_default_timezone()  # not that of whoever is at a screen just now
+    local = timezone.localtime(moment, here)
     zone = local.tzname() or ""
     # Zones without letters of their own call themselves "-03".
     named = zone if zone.isalpha() else f"({settings.TIME_ZONE})"
-    is_today = local.date() == timezone.localdate(now)
+    is_today = local.date() == timezone.localdate(now, here)
     return f"{local:%H:%M} {named}" if is_today else f"{local:%Y-%m-%d %H:%M} {named}"
 
 

@@ -82,12 +82,19 @@ def clock(moment: datetime) -> str:
     return f"{timezone.localtime(moment):%Y-%m-%d %H:%M}"
 
 
+def exactly(moment: datetime) -> str:
+    """Local time to the second, and in which zone: CET, or America/Sao_Paulo where the zone has no letters."""
+    local = timezone.localtime(moment)
+    zone = local.tzname() or ""
+    return f"{local:%Y-%m-%d %H:%M:%S} {zone if zone.isalpha() else local.tzinfo}"
+
+
 def when(moment: datetime) -> SafeString:
     """How long ago, with the exact time on pointing at it and for screen readers."""
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         moment.isoformat(),
-        f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S %Z}",
+        exactly(moment),
         ago(moment),
     )
 

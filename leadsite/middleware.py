@@ -2,14 +2,19 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from zoneinfo import ZoneInfo, available_timezones
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import Resolver404, resolve
+from django.utils import timezone
 
 from leads.proxies import is_trusted
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+ZONE_COOKIE = "leadsite_zone"  # written by zone.js
+ZONES = available_timezones()
 
 
 def straight_through(get_response: GetResponse) -> GetResponse:
@@ -37,5 +42,21 @@ def trusted_proxy(get_response: GetResponse) -> GetResponse:
             if scheme in {"http", "https"}:
                 request.META["wsgi.url_scheme"] = scheme
         return get_response(request)
+
+    return middleware
+
+
+def zone_of_reader(get_response: GetResponse) -> GetResponse:
+    """Show times in the time zone of the reader's browser, where that told it, else in TIME_ZONE.
+
+    Mails are written by the worker, and keep TIME_ZONE.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        name = request.COOKIES.get(ZONE_COOKIE, "")
+        if name not in ZONES:  # anybody can write a cookie
+            return get_response(request)
+        with timezone.override(ZoneInfo(name)):
+            return get_response(request)
 
     return middleware

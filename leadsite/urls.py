@@ -7,6 +7,8 @@ from drf_spectacular.views import SpectacularAPIView
 
 from leadsite import health
 
+handler400 = "leadsite.errors.bad_request"
+handler500 = "leadsite.errors.server_error"
 urlpatterns = [
     path("", include("leads.urls")),  # first: it is asked for every lead
     path("", RedirectView.as_view(pattern_name="admin:index")),
