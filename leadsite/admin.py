@@ -1,7 +1,8 @@
 """Users and groups: an administrator came to let a colleague in, or to shut one out.
 
-Django's own pages, with three differences: permissions are named without the names of apps, a new user may sign in
-here, and who is no superuser can neither become one nor take over the account of one.
+Django's own pages, with four differences: permissions are named without the names of apps, and ticked rather than moved
+from one box into another; a new user may sign in here; and who is no superuser can neither become one nor take over the
+account of one.
 """
 
 from typing import Any
@@ -11,16 +12,23 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Model
-from django.forms import ModelMultipleChoiceField
+from django.forms import CheckboxSelectMultiple, ModelMultipleChoiceField
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 OURS = ("leads", "crm_sync", "auth")  # whose permissions are of use here
 POWERS = ("is_superuser", "user_permissions")  # what only a superuser may hand out
+KEPT_BY_DJANGO = ("last_login", "date_joined")
 
 
 class PermissionsField(ModelMultipleChoiceField):
     def label_from_instance(self, obj: Any) -> str:
         return f"{obj.content_type.name}: {obj.name}".capitalize()
+
+
+def _ticks() -> CheckboxSelectMultiple:
+    """Usable by keyboard, by screen reader and on a phone, which two boxes side by side are not."""
+    return CheckboxSelectMultiple(attrs={"class": "checkboxes"})
 
 
 def _choosing_permissions(db_field: Any, formfield: Any) -> Any:
@@ -41,11 +49,15 @@ if apps.is_installed("procrastinate.contrib.django"):
 
 @admin.register(User)
 class ColleagueAdmin(UserAdmin):
+    filter_horizontal = ()
+    empty_value_display = _("none")  # as a choice of the filter it must say something
+
     def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        kwargs["widget"] = _ticks()
         return _choosing_permissions(db_field, super().formfield_for_manytomany(db_field, request, **kwargs))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return () if request.user.is_superuser else POWERS
+        return KEPT_BY_DJANGO if request.user.is_superuser else (*KEPT_BY_DJANGO, *POWERS)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return super().has_change_permission(request, obj) and _may_touch(request, obj)
@@ -61,7 +73,10 @@ class ColleagueAdmin(UserAdmin):
 
 @admin.register(Group)
 class RoleAdmin(GroupAdmin):
+    filter_horizontal = ()
+
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
+        kwargs["widget"] = _ticks()
         return _choosing_permissions(db_field, super().formfield_for_manytomany(db_field, request, **kwargs))
 
 

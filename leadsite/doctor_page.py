@@ -22,7 +22,6 @@ from leadsite.doctor import Check, Finding, Level, Scene, examine, summary
 from leadsite.settings_page import may_view
 
 REMEMBERED = timedelta(minutes=1)
-ORDER = (Level.WRONG, Level.WARNING, Level.OK)
 WORDS = {
     Level.WRONG: gettext_lazy("Wrong"),
     Level.WARNING: gettext_lazy("Warning"),
@@ -41,12 +40,21 @@ class Row:
     fix: str
 
 
+@dataclass(frozen=True)
+class Found:
+    """What some checks found: the sum of it, what is not well with the worst first, and what is."""
+
+    sum: str
+    ill: list[Row]
+    well: list[Row]
+
+
 class Network:
     """What asking the network found last, in this process. One asks at a time: each takes up to half a minute."""
 
     def __init__(self) -> None:
         self._busy = threading.Lock()
-        self.rows: list[Row] | None = None
+        self.found: Found | None = None
         self.at: datetime | None = None
 
     def ask(self, now: datetime, *, afresh: bool) -> bool:
@@ -55,7 +63,7 @@ class Network:
             return False
         try:
             if afresh or self.at is None or not timedelta() <= now - self.at < REMEMBERED:
-                self.rows, self.at = _rows(examine(Scene(now), lambda check: check.asks_network)), now
+                self.found, self.at = _found(examine(Scene(now), lambda check: check.asks_network)), now
             return True
         finally:
             self._busy.release()
@@ -71,14 +79,10 @@ def view(request: HttpRequest) -> HttpResponse:
     from django.contrib.admin.sites import site  # it is this package that the site is made from
 
     asked = _network(afresh=True) if request.method == "POST" else {}
-    rows = _rows(examine(Scene(), lambda check: not check.asks_network))
-    known = [*rows, *asked.get("network", ())]
     context: dict[str, Any] = {
         **site.each_context(request),
         "title": _("Health"),
-        "rows": rows,
-        "sum": summary(Counter(row.level for row in known)),
-        "is_well": all(row.level == Level.OK for row in known),
+        "here": _found(examine(Scene(), lambda check: not check.asks_network)),
         **asked,
     }
     return TemplateResponse(request, "admin/doctor/page.html", context)
@@ -92,15 +96,19 @@ def network_view(request: HttpRequest) -> HttpResponse:
 
 
 def _network(*, afresh: bool) -> dict[str, Any]:
-    if not network.ask(timezone.now(), afresh=afresh) and network.rows is None:
+    if not network.ask(timezone.now(), afresh=afresh) and network.found is None:
         return {"busy": True}
-    return {"network": network.rows, "asked_at": network.at}
+    return {"network": network.found, "asked_at": network.at}
 
 
-def _rows(found: Iterable[tuple[Check, Finding]]) -> list[Row]:
-    """The worst first."""
+def _found(findings: Iterable[tuple[Check, Finding]]) -> Found:
     rows = [
         Row(str(check.label), finding.level, str(WORDS[finding.level]), finding.sentence, finding.fix)
-        for check, finding in found
+        for check, finding in findings
     ]
-    return sorted(rows, key=lambda row: ORDER.index(row.level))
+    ill = [row for row in rows if row.level != Level.OK]
+    return Found(
+        summary(Counter(row.level for row in rows)),
+        sorted(ill, key=lambda row: row.level != Level.WRONG),
+        [row for row in rows if row.level == Level.OK],
+    )

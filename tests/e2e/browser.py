@@ -5,7 +5,7 @@
 
 Steps go by what a person sees: `page.get_by_role("button", name="Switch")`, never by ids or classes. The fixture `desk`
 is a tab in which `admin` has signed in to `site`; its methods are such steps. With SCREENSHOTS=<directory> every page
-that is examined is kept there as <name>-<width>.png.
+that is examined is kept there as <name>-<width>-<light or dark>.png.
 """
 
 import os
@@ -13,8 +13,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import pytest
@@ -32,6 +33,7 @@ from playwright.sync_api import (
 from tests.e2e.conftest import Site, wait_until
 
 DESK, PHONE = (1280, 900), (390, 844)
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
 # The status of the page, by how many pixels it is too wide, and the text that can be read on it.
@@ -178,8 +180,9 @@ def signed_in(browser: Browser, site: Site) -> Iterator[Desk]:
 def examine(page: Page, complaints: Complaints, name: str, headings: int = 1) -> None:
     """Whatever is wrong with the page, in a window as wide as a desk's screen or a phone's, fails and names the width."""
     wrong = {}
-    for width, height in (DESK, PHONE):
+    for (width, height), scheme in product((DESK, PHONE), SCHEMES):
         page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         status, too_wide, text = page.evaluate(SEEN)
         found = {
             "complaints": complaints.since_last_time(),
@@ -189,13 +192,32 @@ def examine(page: Page, complaints: Complaints, name: str, headings: int = 1) ->
             "insides": [word for word in NEVER_SHOWN if word in text.casefold()],
         }
         if found != {"complaints": [], "status": 200, "too wide": 0, "h1": headings, "insides": []}:
-            wrong[f"{width} px"] = found
+            wrong[f"{width} px, {scheme}"] = found
         if SCREENSHOTS:
-            file = f"{name.casefold().replace(' ', '-')}-{width}.png"
+            file = f"{name.casefold().replace(' ', '-')}-{width}-{scheme}.png"
             # What hides the caret is an inline style, which our policy refuses.
             page.screenshot(path=Path(SCREENSHOTS) / file, full_page=True, caret="initial")
-    page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
+    _at_the_desk(page)
     assert wrong == {}, wrong
+
+
+def for_everybody(page: Page) -> None:
+    """Whatever axe finds on the page, at a desk in light and dark and on a phone, fails."""
+    from tests.e2e.accessibility import barriers  # not everybody who has a browser has it
+
+    wrong = {}
+    for (width, height), scheme in ((DESK, "light"), (DESK, "dark"), (PHONE, "light")):
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        if found := barriers(page):
+            wrong[f"{width} px, {scheme}"] = found
+    _at_the_desk(page)
+    assert wrong == {}, wrong
+
+
+def _at_the_desk(page: Page) -> None:
+    page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
 
 
 def post(url: str, body: bytes) -> httpx2.Response:

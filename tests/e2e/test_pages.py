@@ -8,7 +8,7 @@ import json
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.browser import Complaints, Desk, examine, post, tab
+from tests.e2e.browser import Complaints, Desk, examine, for_everybody, post, tab
 from tests.e2e.conftest import PAYLOADS, Site, StartSite
 
 pytestmark = pytest.mark.e2e
@@ -25,6 +25,7 @@ MENU = (
     "Offers",
     "Users",
     "Groups",
+    "Health",
     "Settings",
     "Demo CRM",
 )
@@ -190,13 +191,15 @@ def test_a_crm_that_refuses_a_field_says_so_in_words_until_it_is_mended(desk: De
 def test_every_page_is_whole_on_a_desk_and_on_a_phone(name: str, desk: Desk, url: str) -> None:
     desk.go(*DETAILS.get(name, (name,)))
     examine(desk.page, desk.complaints, name)
+    for_everybody(desk.page)
 
 
 def test_the_sign_in_page_is_whole_too(site: Site, browser: Browser) -> None:
     with tab(browser) as page:
         complaints = Complaints(page)
         page.goto(site.base_url)
-        examine(page, complaints, "Sign in", headings=0)
+        examine(page, complaints, "Sign in")
+        for_everybody(page)
 
 
 def test_removing_the_demo_leaves_nothing_of_it(desk: Desk, url: str) -> None:

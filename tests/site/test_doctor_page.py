@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from leadsite import doctor_page
 from leadsite.doctor import CHECKS, Finding, Level
-from leadsite.doctor_page import Network, Row
+from leadsite.doctor_page import Found, Network, Row
 from tests.staff import signed_in
 
 pytestmark = pytest.mark.django_db
@@ -82,7 +82,8 @@ def test_only_one_asks_at_a_time(monkeypatch: pytest.MonkeyPatch, asked: list[da
     with doctor_page.network._busy:
         assert "Somebody is asking just now" in text(signed_in("erin"), NETWORK)
         assert "Ask again" in signed_in("erin").post(URL).content.decode()
-        doctor_page.network.rows, doctor_page.network.at = [Row("Mail", Level.OK, "OK", "Well.", "")], NOW
+        well = [Row("Mail", Level.OK, "OK", "Well.", "")]
+        doctor_page.network.found, doctor_page.network.at = Found("Nothing is wrong.", [], well), NOW
         assert "Well." in text(signed_in("erin"), NETWORK)
     assert asked == []
 
