@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 PYTEST_ARGS ?=
-.PHONY: help run test check format bench drill-intake drill-delivery docs screenshots lock clean
+.PHONY: help run test check format bench drill-intake drill-delivery docs screenshots messages lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -49,9 +49,15 @@ docs: ## renew what of docs/connectors is generated
 	@.ci/venv.sh base
 	$(PYTHON) -m crm_sync.connector_docs docs/connectors
 
-screenshots: ## take the pictures of the documentation anew (needs Chromium)
+screenshots: ## take the pictures of the documentation anew (needs Chromium); ALL=1: of every page, for looking at
 	@.ci/venv.sh dev scale
-	@CHROMIUM="$${CHROMIUM-$$(.ci/chromium.sh || true)}" $(PYTHON) -m tests.screenshots
+	@export CHROMIUM="$${CHROMIUM-$$(.ci/chromium.sh || true)}"; $(PYTHON) -m tests.screenshots $(if $(ALL),all)
+
+messages: ## collect the texts for a translation: LOCALE=de (needs gettext)
+	@.ci/venv.sh dev
+	@mkdir -p locale
+	$(PYTHON) manage.py makemessages --locale $(or $(LOCALE),$(error LOCALE=de, for example)) --settings tests.settings \
+	  --ignore .venv --ignore build --ignore tests --ignore data --no-wrap
 
 lock: ## renew requirements/*.txt from *.in (needs uv)
 	@for name in base scale dev; do \

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
 
 from leads.vault import MASK
 from leadsite import envfile
@@ -33,10 +34,10 @@ def may_view(request: HttpRequest) -> bool:
 def sections() -> list[tuple[str, list[Line]]]:
     """The settings of this process by what they are about, secrets masked."""
     return [
-        ("Address", _address()),
-        ("Data", _data()),
-        ("Leads in, leads out", _traffic()),
-        ("Secrets", _secrets()),
+        (_("Address"), _address()),
+        (_("Data"), _data()),
+        (_("Leads in, leads out"), _traffic()),
+        (_("Secrets"), _secrets()),
     ]
 
 
@@ -46,19 +47,24 @@ def _address() -> list[Line]:
         Line(
             "PUBLIC_URL",
             settings.PUBLIC_URL,
-            "Where Microsoft and your staff reach this server.",
+            _("Where Microsoft and your staff reach this server."),
             ""
             if public
-            else f"Microsoft cannot reach {settings.PUBLIC_URL}: it must be a public https address.",
+            else _("Microsoft cannot reach %(url)s: it must be a public https address.")
+            % {"url": settings.PUBLIC_URL},
         ),
-        Line("HOST", settings.HOST, "The address this server listens on, behind your TLS proxy."),
-        Line("PORT", str(settings.PORT), "The port it listens on."),
+        Line("HOST", settings.HOST, _("The address this server listens on, behind your TLS proxy.")),
+        Line("PORT", str(settings.PORT), _("The port it listens on.")),
         Line(
             "TRUSTED_PROXIES",
             ",".join(settings.TRUSTED_PROXIES),
-            "Proxies whose word on the sender's address counts.",
+            _("Proxies whose word on the sender's address counts."),
         ),
-        Line("TIME_ZONE", settings.TIME_ZONE, "Times on screen."),
+        Line(
+            "TIME_ZONE",
+            settings.TIME_ZONE,
+            _("Times in mails, and on screen where the browser does not tell its own zone."),
+        ),
     ]
 
 
@@ -70,31 +76,33 @@ def _data() -> list[Line]:
         else f"postgres://{MASK}@{database['HOST']}/{database['NAME']}"
     )
     return [
-        Line("DATABASE_URL", where, "Where leads are kept."),
-        Line("DATA_DIR", str(settings.DATA_DIR), "Database file, static files, worker socket."),
+        Line("DATABASE_URL", where, _("Where leads are kept.")),
+        Line("DATA_DIR", str(settings.DATA_DIR), _("Database file, static files, worker socket.")),
     ]
 
 
 def _traffic() -> list[Line]:
     return [
-        Line("MAX_BODY_BYTES", str(settings.MAX_BODY_BYTES), "Largest body of a lead, in bytes."),
-        Line("INTAKE_RATE", str(settings.INTAKE_RATE), "Leads a second and process that one URL takes."),
+        Line("MAX_BODY_BYTES", str(settings.MAX_BODY_BYTES), _("Largest body of a lead, in bytes.")),
+        Line("INTAKE_RATE", str(settings.INTAKE_RATE), _("Leads a second and process that one URL takes.")),
         Line(
             "DELIVERY_ENGINE",
             settings.DELIVERY_ENGINE,
-            "What sends leads to the CRMs: one worker on this machine (embedded), "
-            "or any number of workers on any number of machines (procrastinate; PostgreSQL only).",
+            _(
+                "What sends leads to the CRMs: one worker on this machine (embedded), "
+                "or any number of workers on any number of machines (procrastinate; PostgreSQL only)."
+            ),
         ),
         Line(
             "ALLOW_PRIVATE_DESTINATIONS",
             "true" if settings.ALLOW_PRIVATE_DESTINATIONS else "false",
-            "Whether CRM connections may reach private and loopback addresses.",
+            _("Whether CRM connections may reach private and loopback addresses."),
         ),
-        Line("DEFAULT_FROM_EMAIL", settings.DEFAULT_FROM_EMAIL, "The sender of mails from here."),
+        Line("DEFAULT_FROM_EMAIL", settings.DEFAULT_FROM_EMAIL, _("The sender of mails from here.")),
         Line(
             "EMAIL_URL",
             settings.EMAIL_URL if "@" not in settings.EMAIL_URL else _without_password(settings.EMAIL_URL),
-            "The mail server; consolemail:// writes mails to the log.",
+            _("The mail server; consolemail:// writes mails to the log."),
         ),
     ]
 
@@ -102,17 +110,17 @@ def _traffic() -> list[Line]:
 def _secrets() -> list[Line]:
     keys = len(settings.FIELD_ENCRYPTION_KEYS)
     return [
-        Line("SECRET_KEY", MASK, "Signs sessions and forms."),
+        Line("SECRET_KEY", MASK, _("Signs sessions and forms.")),
         Line(
             "FIELD_ENCRYPTION_KEYS",
             ",".join([MASK] * keys),
-            "Encrypt endpoint keys and CRM credentials. The first encrypts, all decrypt.",
+            _("Encrypt endpoint keys and CRM credentials. The first encrypts, all decrypt."),
         ),
         Line(
             "DEBUG",
             "true" if settings.DEBUG else "false",
-            "Error pages with the insides of this server.",
-            "Only for a developer's machine: error pages show secrets." if settings.DEBUG else "",
+            _("Error pages with the insides of this server."),
+            _("Only for a developer's machine: error pages show secrets.") if settings.DEBUG else "",
         ),
     ]
 
@@ -130,7 +138,7 @@ def view(request: HttpRequest) -> HttpResponse:
 
     context: dict[str, Any] = {
         **site.each_context(request),
-        "title": "Settings",
+        "title": _("Settings"),
         "sections": sections(),
         "env_file": envfile.path(),
     }

@@ -1,11 +1,18 @@
-"""The pictures of the documentation, docs/images: `make screenshots` walks a site with made-up data and takes them anew."""
+"""The pictures of the documentation, docs/images: `make screenshots` walks a site with made-up data and takes them anew.
 
+`make screenshots ALL=1` takes every page that tests/e2e/test_pages.py walks instead, at both widths, in light and dark, into
+build/screenshots: for looking at.
+"""
+
+import os
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.browser import DESK, Desk, browsing, signed_in
@@ -99,7 +106,19 @@ def walk(desk: Desk, site: Site, crm: FakeDynamics365) -> None:
     take(desk, "home")
 
 
+def every_page() -> int:
+    """The walk of the tests, which keeps a picture of whatever it examines."""
+    directory = ROOT / "build" / "screenshots"
+    directory.mkdir(parents=True, exist_ok=True)
+    os.environ["SCREENSHOTS"] = str(directory)
+    status = pytest.main(["tests/e2e/test_pages.py", "tests/e2e/test_look.py", "-q", "--maxfail=1000"])
+    print(f"{len(list(directory.glob('*.png')))} pictures in {directory}")  # noqa: T201
+    return int(status)
+
+
 def main() -> None:
+    if sys.argv[1:] == ["all"]:
+        sys.exit(every_page())
     with _desk() as (desk, site, crm):
         walk(desk, site, crm)
     sizes = {path.name: path.stat().st_size for path in sorted(IMAGES.glob("*.png"))}

@@ -54,7 +54,7 @@ def test_a_required_field_that_nothing_fills_is_named() -> None:
     route = Demo().route
     save(route, {"target": "topic", "kind": "omit"})
     text = text_of(signed_in("bob"), url_of(route))
-    assert "The CRM requires Topic , and no row fills it" in text
+    assert "Required by the CRM, and filled by no row: Topic ." in text
 
 
 def test_the_page_of_a_route_whose_kind_of_crm_is_gone_still_opens() -> None:
