@@ -214,6 +214,7 @@ LANGUAGE_CODE = "en"
 # English is in the code. `make messages LOCALE=de` begins a translation in `locale`; then it is named here.
 LANGUAGES = [("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "leadsite.formats"
 USE_TZ = True
 TIME_ZONE = text("TIME_ZONE", "UTC")
 if TIME_ZONE not in available_timezones():

@@ -82,7 +82,7 @@ def browsing() -> Iterator[Browser]:
 def tab(browser: Browser, **options: Any) -> Iterator[Page]:
     """A page with cookies of its own, as wide as a desk's screen."""
     width, height = DESK
-    context = browser.new_context(viewport={"width": width, "height": height}, **options)
+    context = browser.new_context(**{"viewport": {"width": width, "height": height}, **options})
     context.set_default_timeout(PATIENCE)
     try:
         yield context.new_page()

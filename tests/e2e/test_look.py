@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import Complaints, Desk, examine, for_everybody, post, signed_in, tab
+from tests.e2e.browser import PHONE, Desk, examine, for_everybody, post, tab
 from tests.e2e.conftest import Site, StartSite
 
 pytestmark = pytest.mark.e2e
@@ -175,11 +175,16 @@ def test_health_needs_no_script(site: Site, browser: Browser) -> None:
         expect(page.get_by_role("main")).to_contain_text("Microsoft cannot reach http://127.0.0.1")
 
 
-def test_a_phone_in_the_dark_has_the_whole_site(site: Site, browser: Browser) -> None:
-    options = {"color_scheme": "dark", "reduced_motion": "reduce"}
-    with signed_in(browser, site) as desk:
-        desk.page.emulate_media(**options)
-        complaints = Complaints(desk.page)
-        background = desk.page.evaluate("() => getComputedStyle(document.body).backgroundColor")
-        assert background == "rgb(18, 18, 18)"
-        assert complaints.since_last_time() == []
+def test_on_a_phone_the_menu_is_behind_a_button_without_any_script(site: Site, browser: Browser) -> None:
+    with tab(browser, java_script_enabled=False, viewport={"width": PHONE[0], "height": PHONE[1]}) as page:
+        page.goto(site.base_url)
+        page.get_by_label("Username").fill("admin")
+        page.get_by_label("Password").fill(site.password)
+        page.get_by_role("button", name="Log in").click()
+        menu = page.get_by_role("navigation", name="Menu")
+        expect(menu).to_be_hidden()
+        page.get_by_role("button", name="Menu").click()
+        keep(page, "menu-phone")
+        menu.get_by_role("link", name="Quarantine").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Quarantine")
+        expect(menu).to_be_hidden()
