@@ -77,7 +77,7 @@ def hostile(site: Site, desk: Desk) -> Desk:
     desk.open("Customers")
     desk.reads_soon("Hostile")
     desk.open("Demo CRM")
-    desk.reads_soon("Hostile")
+    desk.reads_soon("</textarea>")
     return desk
 
 
