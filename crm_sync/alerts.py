@@ -167,22 +167,22 @@ def _untold(now: datetime, may: Callable[[str], bool]) -> Iterator[Notice]:
     if not Destination.objects.exclude(connector="demo").exists():
         return
     nobody = "Nobody will be told by e-mail when a CRM connection fails"
-    settings_url = reverse("admin:settings") if may("crm_sync.change_destination") else ""
+    health_url = reverse("admin:doctor") if may("crm_sync.change_destination") else ""
     if not mailing.are_sent():
         yield Notice(
             "warning",
             f"{nobody}: EMAIL_URL names no mail server, and mails are only written to the log. Set it in .env and "
             "start again.",
-            settings_url,
-            "Settings",
+            health_url,
+            "Health",
         )
     elif failing := outages.failing_mails(now):
         yield Notice(
             "error",
             f"{words.count(failing, 'mail')} about CRM connections could not be sent. They are tried again every "
             "5 minutes, and the worker's log says what the mail server answered. EMAIL_URL in .env names that server.",
-            settings_url,
-            "Settings",
+            health_url,
+            "Health",
         )
     if not outages.recipients():
         yield Notice(

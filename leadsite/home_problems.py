@@ -62,8 +62,8 @@ def _unreachable(request: HttpRequest) -> Iterator[Notice]:
                 "PUBLIC_URL in .env and start again."
             )
             % {"url": settings.PUBLIC_URL},
-            reverse("admin:settings") if settings_page.may_view(request) else "",
-            _("Settings"),
+            reverse("admin:doctor") if settings_page.may_view(request) else "",
+            _("Health"),
         )
 
 

@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 
 from crm_sync import clock, mails, outages
 from crm_sync.models import Delivery, DestinationState, Worker
+from leads import mailing
 from leads.models import Lead
 from leads.wording import ago, clip
 from leadsite import reach
@@ -126,7 +127,7 @@ def connections(scene: Scene) -> Finding:
 
 
 def mail(scene: Scene) -> Finding:
-    if not mails.are_sent():
+    if not mailing.are_sent():
         return warning(
             _("Nobody will be told of failures: EMAIL_URL names no mail server. Mails only go to the log."),
             "EMAIL_URL=smtp+tls://user:password@smtp.example.com:587",

@@ -81,6 +81,7 @@ def pages(client: Client) -> list[str]:
     colleague = person("bob")
     return [
         "/admin/",
+        "/admin/doctor/",
         "/admin/settings/",
         "/admin/password_change/",
         "/admin/leads/",
