@@ -18,7 +18,6 @@ NOT_YET = (
     "admin/crm_sync/lead_panel.html",
     "admin/crm_sync/mapping/publish.html",
     "admin/crm_sync/offer_panel.html",
-    "admin/leads/lead/change_list.html",
     "admin/leads/offer/*.html",
     "leadsite/notice.html",
 )
