@@ -35,7 +35,6 @@ from tests.e2e.conftest import Site, wait_until
 DESK, PHONE = (1280, 900), (390, 844)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
 # The status of the page, by how many pixels it is too wide, and the text that can be read on it.
 SEEN = """() => [
     performance.getEntriesByType("navigation")[0].responseStatus,
@@ -193,10 +192,10 @@ def examine(page: Page, complaints: Complaints, name: str, headings: int = 1) ->
         }
         if found != {"complaints": [], "status": 200, "too wide": 0, "h1": headings, "insides": []}:
             wrong[f"{width} px, {scheme}"] = found
-        if SCREENSHOTS:
+        if directory := os.environ.get("SCREENSHOTS"):
             file = f"{name.casefold().replace(' ', '-')}-{width}-{scheme}.png"
             # What hides the caret is an inline style, which our policy refuses.
-            page.screenshot(path=Path(SCREENSHOTS) / file, full_page=True, caret="initial")
+            page.screenshot(path=Path(directory) / file, full_page=True, caret="initial")
     _at_the_desk(page)
     assert wrong == {}, wrong
 
