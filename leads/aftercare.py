@@ -1,4 +1,5 @@
-"""What a stored lead gets before it is routed: tidied fields, its customer, and a look at fields that nobody knows.
+"""What a stored lead gets before it is routed: tidied fields, its customer, a look at fields that nobody knows, and a
+place among what can be searched.
 
 It is the worker's, because it can wait; and it can be done without: whatever fails here is logged, and the lead goes
 its way all the same.
@@ -13,7 +14,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from leads import customers, statements, tidy, unknown_keys
+from leads import customers, searchable, statements, tidy, unknown_keys
 from leads.models import Lead
 
 logger = logging.getLogger(__name__)
@@ -39,16 +40,16 @@ def tidied_ahead(sent: Iterable[tuple[UUID, str, str, str]]) -> dict[UUID, Tidie
 
 
 def care(leads: Sequence[Lead], now: datetime, ahead: Mapping[UUID, Tidied] | None = None) -> None:
-    """Tidy and group these leads and count their unknown fields, in the caller's transaction. `save` comes after it.
+    """Tidy and group these leads, count their unknown fields, have them made searchable: in the caller's transaction.
 
-    What was sent stays as it is. If anything fails it is done again lead by lead, so that a lead that cannot be cared
-    for costs the others nothing.
+    `save` comes after it. What was sent stays as it is. If anything fails it is done again lead by lead, so that a
+    lead that cannot be cared for costs the others nothing.
     """
     ahead = ahead or {}
     for lead in leads:
         found = ahead.get(lead.pk) or _tidied(lead.pk, lead.email, lead.phone, lead.country)
         lead.tidy_email, lead.tidy_phone, lead.tidy_country = found
-    steps: Sequence[Step] = (customers.group, unknown_keys.count)
+    steps: Sequence[Step] = (customers.group, unknown_keys.count, searchable.owe)
     try:
         with _all_or_nothing(leads):
             for step in steps:

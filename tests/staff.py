@@ -10,7 +10,9 @@ from typing import Any
 
 from django.contrib.auth.models import Group, User
 from django.test import Client
+from django.utils import timezone
 
+from leads import searchable
 from leads.intake import Received, accept
 from leads.models import Endpoint, Lead, Offer, Submission
 
@@ -72,6 +74,12 @@ def post(
     )
     endpoint = offer.endpoints.first() if origin == Submission.Origin.ENDPOINT else None
     return accept(offer, received, endpoint=endpoint, origin=origin, now=at).submission
+
+
+def make_searchable() -> None:
+    """What the worker does a moment after leads came."""
+    searchable.owe(Lead.objects.all(), timezone.now())
+    searchable.fill_some()
 
 
 def lead_of(submission: Submission) -> Lead:

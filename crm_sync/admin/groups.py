@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Max, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -130,11 +130,17 @@ def _groups(request: HttpRequest, parts: Iterable[QuerySet[Delivery]]) -> Groups
     rows: list[dict[str, Any]] = []
     capped = False
     for part in parts:
-        newest = part.order_by("-created_at").values("pk")[:COUNTED]
-        grouped = Delivery.objects.filter(pk__in=newest).order_by().values(*_PARTS)
-        found = list(grouped.annotate(count=Count("pk"), newest=Max("pk")))
-        capped = capped or sum(row["count"] for row in found) == COUNTED
-        rows += found
+        # Counted here: asked to group the newest of a state, PostgreSQL reads the whole table to find them again.
+        found: dict[tuple[Any, ...], dict[str, Any]] = {}
+        newest = part.order_by("-created_at").values_list("pk", *_PARTS)[:COUNTED]
+        for pk, *like in newest:
+            key = tuple(like)
+            if key not in found:
+                found[key] = dict(zip(_PARTS, like, strict=True), count=0, newest=pk)
+            found[key]["count"] += 1
+            found[key]["newest"] = max(found[key]["newest"], pk)
+        capped = capped or sum(row["count"] for row in found.values()) == COUNTED
+        rows += found.values()
     rows.sort(key=lambda row: (-row["count"], -row["newest"]))
     needed = ("lead__offer", "route__offer", "destination__state__paused_by")
     shown = Delivery.objects.select_related(*needed).defer("destination__secrets")

@@ -32,22 +32,21 @@ from crm_sync.admin.sending_filters import (
     StateFilter,
 )
 from crm_sync.models import Delivery
-from leads import ports
+from leads import ports, search
+from leads.admin.paging import Paged
 from leads.wording import clip
 
 SOME = 1_000  # of one group, counted on a page
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(EvidencePage):
+class DeliveryAdmin(Paged, EvidencePage):
     buttons = {"retry": RETRY, "cancel": "crm_sync.cancel_delivery"}
     actions = ["retry_selected", "approve_selected"]
     list_display_links = ("lead_name",)
     list_per_page = 50
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter, over all rows
-    search_fields = ("lead__first_name", "lead__last_name", "lead__email")
-    search_help_text = "Name or e-mail of the lead."
+    search_fields = ("lead__searched__text",)  # `get_search_results` looks there
+    search_help_text = "Anything that the lead says; every word must occur."
     change_list_template = "admin/crm_sync/delivery/change_list.html"
     page_template = "admin/crm_sync/delivery/page.html"
 
@@ -69,6 +68,11 @@ class DeliveryAdmin(EvidencePage):
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         # By time there is an index of each state only; ids are given out in the same order, all but.
         return ("-created_at", "-id") if request.GET.get("state") else ("-id",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return search.matching(queryset, search_term, lead="lead"), False
 
     def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
         trouble = ("tries", "next_or_settled") if tries.sees_trouble(request) else ("settled",)

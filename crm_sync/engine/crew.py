@@ -12,9 +12,10 @@ from functools import partial
 from django.db import close_old_connections, connection
 
 from crm_sync import claiming, clock, delivery, draining, outages, pushing, retention, routing
+from crm_sync.engine.librarian import Librarian
 from crm_sync.models import Worker
 from crm_sync.pushing import Claim
-from leads import jobs, mailing, silence, spool, tally
+from leads import jobs, mailing, searchable, silence, spool, tally
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,11 @@ class Crew:
         self._drainers: dict[int, Drainer] = {}
         self._hiring = threading.Lock()
         self._stopping = False
+        self._librarian = Librarian(survive)
+
+    def start(self) -> None:
+        """Begin what this worker does unasked, in threads of its own."""
+        self._librarian.start()
 
     def route(self) -> int:
         """Route the oldest leads that wait, and have them sent. Returns how many leads were looked at."""
@@ -55,6 +61,8 @@ class Crew:
                 self._drainers[destination_id].give(claims[destination_id], slots)
         for destination_id in routed.destinations:
             self.drain(destination_id)
+        if routed.leads:
+            self._librarian.wake()
         return routed.leads
 
     def drain(self, destination_id: int) -> None:
@@ -107,11 +115,14 @@ class Crew:
             self._stopping = True
             for drainer in self._drainers.values():
                 drainer.stop()
+        self._librarian.stop()
 
     def join(self) -> None:
         """Wait until all that is on its way is settled, and sign off."""
         for drainer in self._drainers.values():
             drainer.join()
+        if self._librarian.is_alive():
+            self._librarian.join()
         Worker.objects.filter(name=self.name).delete()
 
 
@@ -180,7 +191,9 @@ def _checkpoint() -> None:
 
 
 def _tidy(now: datetime) -> None:
-    """Forget what is old, tell people what ends soon and which offer is silent, and ask CRMs for their fields again."""
+    """Forget what is old, tell people what ends soon and which offer is silent, ask CRMs for their fields again, and
+    leave no lead unsearched.
+    """
     chores = (
         outages.remind,
         silence.watch,
@@ -188,9 +201,14 @@ def _tidy(now: datetime) -> None:
         jobs.prune,
         retention.forget_old_tries,
         pushing.read_fields_again,
+        _miss_no_lead,
     )
     for part in chores:
         survive(partial(part, now))
+
+
+def _miss_no_lead(now: datetime) -> None:
+    searchable.owe_missing()
 
 
 def work_once(worker: str) -> int:
@@ -205,6 +223,7 @@ def work_once(worker: str) -> int:
     for part in (outages.watch, _tidy):
         survive(partial(part, now))
         mailing.finish()
+    survive(searchable.fill_some)
     return settled
 
 

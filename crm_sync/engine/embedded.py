@@ -96,6 +96,7 @@ class Engine:
             if taken_back := take_back():
                 logger.info("Took back %s sendings that the last worker left in mid-push", taken_back)
             self.crew.report()
+            self.crew.start()
             try:
                 while not self._stopping:
                     started = time.monotonic()

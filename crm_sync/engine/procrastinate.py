@@ -234,6 +234,7 @@ class Engine:
         self._loop, self._stop_asked = asyncio.get_running_loop(), asyncio.Event()
         if self._stopping:
             return
+        self.crew.start()
         at_work = [asyncio.create_task(self._sweep_unasked()), asyncio.create_task(self._take_jobs())]
         try:
             await self._stop_asked.wait()

@@ -14,10 +14,9 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
-from django.contrib.admin.views.main import ChangeList
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Count, Max, Model
+from django.db.models import Count, Max, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -26,7 +25,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from leads import customers, tidy
+from leads import customers, search, tidy
+from leads.admin.paging import Paged, PagedList
 from leads.models import Customer, Lead
 from leads.wording import badge_row, clip, clock, when
 
@@ -54,7 +54,7 @@ class Came:
     last: Any = None
 
 
-class CustomerList(ChangeList):
+class CustomerList(PagedList):
     """The list, with what it says about the leads of the customers on this page, and of no others."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -66,16 +66,16 @@ class CustomerList(ChangeList):
 
 
 @admin.register(Customer)
-class CustomerAdmin(admin.ModelAdmin):
+class CustomerAdmin(Paged):
     change_list_template = "admin/leads/customer/change_list.html"
     list_display = ("person", "in_company", "at", "how_often", "offers", "last_lead")
     list_display_links = ("person",)
     list_per_page = 50
-    show_full_result_count = False
-    search_fields = ("name", "email", "company", "phone")
-    search_help_text = "Name, company, e-mail or phone, as in the latest lead."
+    search_fields = ("leads__searched__text",)  # `get_search_results` looks there
+    search_help_text = (
+        "Anything that one of their leads says; every word must occur. A phone number in digits only."
+    )
     ordering = ("-id",)
-    sortable_by = ("person", "in_company", "at")
     actions = None
 
     class Media:
@@ -102,6 +102,11 @@ class CustomerAdmin(admin.ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[CustomerList]:
         return CustomerList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return search.customers_matching(queryset, search_term), False
 
     @admin.display(description="customer", ordering="name")
     def person(self, customer: Customer) -> SafeString:

@@ -10,7 +10,6 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
-from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model, QuerySet
 from django.forms import CheckboxInput, Media
@@ -19,16 +18,19 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from leads import search
 from leads.admin import exports, inbox_actions, inbox_form, inbox_rows, saved_views
 from leads.admin.inbox_work_filters import VIEW, works_here
+from leads.admin.paging import PagedList
 from leads.models import Lead
 from leads.ports import LeadColumn, ports
 from leads.wording import clip
 
 
-class LeadList(ChangeList):
+class LeadList(PagedList):
     """The list, loading what its rows show with the page of leads and nothing else."""
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
@@ -42,7 +44,6 @@ class LeadList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = list(self.result_list)
         inbox_rows.number_them(self.result_list)
 
     def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
@@ -123,8 +124,8 @@ class Inbox(admin.ModelAdmin):
     list_max_show_all = 0
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter, over all rows
-    search_fields = ("first_name", "last_name", "email", "company", "phone", "description", "lead_source")
-    search_help_text = "Name, company, e-mail, phone, description or LeadSource."
+    search_fields = ("searched__text",)  # `get_search_results` looks there
+    search_help_text = gettext_lazy("Anything that was sent; every word must occur. A phone number in digits only.")
     ordering = ("-received_at", "-id")
     sortable_by = ()  # by when they came: any other order would read them all
 
@@ -145,6 +146,11 @@ class Inbox(admin.ModelAdmin):
         ]
 
     # The list
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return search.matching(queryset, search_term), False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LeadList]:
         return LeadList

@@ -74,16 +74,20 @@ class SourceFilter(Choice):
         "portal": ("Azure portal", Q(source__iexact="AzurePortal")),
         "testdrive": ("Test Drive", Q(source__iexact="TestDrive")),
     }
+    USUAL = ("AzureMarketplace", "SPZA", "AppSource", "AzurePortal", "TestDrive")
+    FREQUENT = ("marketplace", "appsource")
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [*((name, label) for name, (label, _spelt) in self.SPELLINGS.items()), ("other", _("Other"))]
 
     def chosen(self, queryset: Any, value: str) -> QuerySet[Any]:
+        """Of the rarer ones said once more in the words of an index: among a million leads it finds them at once."""
         if value != "other":
-            return queryset.filter(self.SPELLINGS[value][1])
+            found = queryset.filter(self.SPELLINGS[value][1])
+            return found if value in self.FREQUENT else found.exclude(source__in=self.USUAL[:2])
         for _label, spelled in self.SPELLINGS.values():
             queryset = queryset.exclude(spelled)
-        return queryset
+        return queryset.exclude(source__in=self.USUAL)
 
 
 class CountryFilter(Choice):
@@ -191,7 +195,9 @@ class KindFilter(Choice):
             case "test":
                 return queryset.filter(is_test=True)
             case "sample":
-                return queryset.filter(Q(is_sample=True) | Q(offer__is_demo=True))
+                # By their ids: a condition on two tables is asked of every lead there is.
+                demo = list(Offer.objects.filter(is_demo=True).values_list("pk", flat=True))
+                return queryset.filter(Q(is_sample=True) | Q(offer__in=demo))
             case "all":
                 return queryset
             case _:

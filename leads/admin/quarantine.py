@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin import SimpleListFilter
-from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -22,8 +21,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from leads import quarantine
+from leads import quarantine, search
 from leads.admin import quarantine_page as words
+from leads.admin.paging import Paged, PagedList
 from leads.admin.quarantine_page import DISCARD, RELEASE, Outcome, lead_url, outcome_of
 from leads.models import Submission
 from leads.wording import DEMO_BADGE, clip, clock, when
@@ -52,7 +52,7 @@ class VerdictFilter(SimpleListFilter):
         return queryset if value == "all" else queryset.filter(verdict=value)
 
 
-class QuarantineList(ChangeList):
+class QuarantineList(PagedList):
     """The list without the bodies, which may be a megabyte each."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Model]:
@@ -72,7 +72,7 @@ class QuarantineList(ChangeList):
             {
                 "count": count,
                 "label": Submission.REASONS.get(reason, reason),
-                "url": self.get_query_string({"reason__exact": reason}, ["p"]),
+                "url": self.get_query_string({"reason__exact": reason}),
                 "chosen": reason == chosen,
             }
             for reason, count in counts
@@ -80,15 +80,17 @@ class QuarantineList(ChangeList):
 
 
 @admin.register(Submission)
-class QuarantineAdmin(admin.ModelAdmin):
+class QuarantineAdmin(Paged):
     change_list_template = "admin/leads/submission/change_list.html"
     list_display = ("why", "problem", "offer", "received")
     list_display_links = ("why",)
     list_select_related = ("offer",)
     list_filter = (VerdictFilter, "reason", "offer")
     list_per_page = 50
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter, over all rows
+    search_fields = ("body",)  # `get_search_results` looks there
+    search_help_text = (
+        "Anything in the newest 500 that could not be read, or in a lead; every word must occur."
+    )
     actions = ("read_again", "discard_selected")
 
     class Media:
@@ -118,6 +120,15 @@ class QuarantineAdmin(admin.ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         return super().changelist_view(request, {"title": "Quarantine", **(extra_context or {})})
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        # By time there is an index of what is in quarantine only; ids are given out in the same order, all but.
+        return ("-id",) if request.GET.get(VerdictFilter.parameter_name) else ("-received_at", "-id")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return search.requests_matching(queryset, search_term), False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[QuarantineList]:
         return QuarantineList

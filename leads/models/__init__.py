@@ -13,6 +13,7 @@ from leads.models.offers import (
     UnknownKey,
     key_digest,
 )
+from leads.models.search import LeadText
 from leads.models.submissions import Submission, new_id
 from leads.models.triage import AnswerTemplate, AssignmentRule, Export, SavedView, WorkingHours
 
@@ -29,6 +30,7 @@ __all__ = [
     "Job",
     "Lead",
     "LeadQuerySet",
+    "LeadText",
     "Note",
     "Offer",
     "Refusal",

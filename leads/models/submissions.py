@@ -87,6 +87,11 @@ class Submission(models.Model):
                 condition=Q(verdict="quarantined"),
                 name="submission_quarantine",
             ),
+            models.Index(fields=["-id"], condition=Q(times_received__gt=1), name="submission_repeated"),
+            # What people decided on, of which intake writes none.
+            models.Index(
+                fields=["-id"], condition=Q(verdict__in=["released", "discarded"]), name="submission_decided"
+            ),
         ]
 
     def __str__(self) -> str:

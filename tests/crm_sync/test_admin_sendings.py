@@ -18,7 +18,7 @@ from leads import ports
 from leads.models import Lead
 from tests.crm_sync import sending
 from tests.crm_sync.screens import Demo, html_of, may_only, press, text_of, url_of, words
-from tests.staff import signed_in
+from tests.staff import make_searchable, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -237,6 +237,7 @@ def test_the_list_is_filtered_and_searched() -> None:
     assert listed(client, held_reason="approval") == {held.pk}
     assert listed(client, destination=other.destination_id) == {waiting.pk}
     assert listed(client, offer=demo.offer.pk) == {held.pk, refused.pk}
+    make_searchable()
     assert listed(client, q="zoe") == {waiting.pk}
     assert listed(client, q="zoe@x") == {waiting.pk}
     assert listed(client, state="nonsense") == {held.pk, refused.pk, waiting.pk}

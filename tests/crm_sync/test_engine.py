@@ -26,11 +26,11 @@ from django.db.backends.signals import connection_created
 from django.utils import timezone
 
 from crm_sync import claiming, clock, delivery, routing
-from crm_sync.engine import crew, embedded
+from crm_sync.engine import crew, embedded, librarian
 from crm_sync.models import Attempt, Delivery, DemoRecord, Destination, Route, Worker
 from crm_sync.outcomes import Delivered, DestinationFault, Rejected, RetryLater
-from leads import jobs, ports
-from leads.models import Job, Offer
+from leads import jobs, ports, search, searchable
+from leads.models import Job, Lead, LeadText, Offer
 from tests.crm_sync.engines import SOON, Gate, ring_on_procrastinate, running, sweep_every, wait_until
 from tests.crm_sync.sending import (
     Crm,
@@ -267,6 +267,8 @@ def test_drain_routes_and_pushes_what_is_due_and_ends(
     for _ in range(3):
         make_lead(route.offer)
     assert told(capsys) == "6 pushed, 0 still owed.\n"
+    assert not LeadText.objects.filter(text=None).exists(), "and makes leads searchable"
+    assert LeadText.objects.count() == 3
     assert other.deliveries.filter(state="delivered").count() == 3
     assert told(capsys) == "0 pushed, 0 still owed.\n"
 
@@ -394,6 +396,40 @@ def test_more_leads_than_one_round_routes_all_arrive(
         for _ in range(5):
             gate.wait_for_a_lead()
     assert rows() == {"delivered"}
+
+
+@pytest.mark.usefixtures("own_database")
+def test_a_lead_that_comes_can_be_searched_within_two_seconds(
+    kind: Any, crm: Crm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep_every(10 * SOON, kind, monkeypatch)
+    monkeypatch.setattr(librarian, "EVERY", 10 * SOON)  # woken, or not at all
+    route = make_route(make_offer(), make_destination())
+    before = make_lead(route.offer, first_name="Before")
+
+    def is_found(lead: Lead) -> bool:
+        return lead in search.matching(Lead.objects.all(), lead.first_name)
+
+    with running(kind):
+        wait_until(lambda: is_found(before))
+        lead = make_lead(route.offer, first_name="Afterwards")
+        kind.ring()
+        wait_until(lambda: is_found(lead))
+    assert librarian.LATER < 2
+
+
+@pytest.mark.usefixtures("own_database")
+def test_leads_are_sent_though_none_can_be_made_searchable(
+    kind: Any, crm: Crm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> int:
+        raise OperationalError("no room")
+
+    monkeypatch.setattr(searchable, "fill", fail)
+    route = make_route(make_offer(), make_destination())
+    make_lead(route.offer)
+    with running(kind):
+        wait_until(lambda: rows() == {"delivered"})
 
 
 @pytest.mark.usefixtures("own_database")

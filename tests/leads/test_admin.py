@@ -16,7 +16,7 @@ from leads import wording
 from leads.admin.source import LONGEST_LINE, MOST_LINES, MOST_TEXT, numbered
 from leads.models import Endpoint, Lead, Note, Offer, Submission
 from leads.ports import TimelineEntry, ports
-from tests.staff import body, lead_of, make_offer, person, post, signed_in
+from tests.staff import body, lead_of, make_offer, make_searchable, person, post, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -87,6 +87,7 @@ def test_search_and_filters_find_a_lead_or_say_that_nothing_matches(
     query: dict[str, str], found: bool
 ) -> None:
     post(make_offer())
+    make_searchable()
     text = text_of(signed_in("charlie"), LEADS, **query)
     assert ("Jane Doe" in text) is found
     assert ("Nothing matches" in text) is not found

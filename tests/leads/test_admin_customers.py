@@ -12,7 +12,7 @@ from django.urls import reverse
 from leads.admin import customers as page
 from leads.models import Customer, Lead
 from tests.leads.grouping import FABRIKAM, JANE, cared, make_offer
-from tests.staff import person, signed_in
+from tests.staff import make_searchable, person, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -62,6 +62,7 @@ def test_a_row_says_who_came_how_often_and_for_what(customer: Customer) -> None:
 
 @pytest.mark.parametrize(("words", "found"), [("fabrikam", True), ("4255550134", True), ("nobody", False)])
 def test_search_finds_a_customer(words: str, found: bool, customer: Customer) -> None:
+    make_searchable()
     assert ("Cleo Doe" in text_of(signed_in("charlie"), CUSTOMERS, q=words)) is found
 
 

@@ -1,0 +1,26 @@
+"""What leads are found by."""
+
+from django.db import models
+from django.db.models import Q
+
+from leads.models.leads import Lead
+
+
+class LeadText(models.Model):
+    """Everything that a lead is searched for, in one text without regard to case: a row a lead, made by the worker.
+
+    On a trigram index, which migration 0008 makes: of the table itself on PostgreSQL, in an FTS5 table that triggers
+    keep in step on SQLite. So whoever deletes a lead, or its row here, clears the index as well.
+    """
+
+    lead = models.OneToOneField(Lead, models.CASCADE, related_name="searched")
+    text = models.TextField(null=True, help_text="Empty until the worker has come round.")  # noqa: DJ001
+
+    class Meta:
+        indexes = [
+            # Only what is still to be written: finding it costs nothing, however many leads there are.
+            models.Index(fields=["id"], condition=Q(text=None), name="leadtext_owed"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Text of lead {self.lead_id}"  # never the text: it is personal data
