@@ -4,22 +4,28 @@ import argparse
 import json
 import sys
 
-from tests.benchmarks import adapters, clients, delivery, ingest, latency, preview
+from tests.benchmarks import adapters, clients, delivery, inbox, ingest, latency, preview
 from tests.benchmarks.rows import ROOT, Row
 
 BENCHES = (
-    ingest.BENCHES | latency.BENCHES | delivery.BENCHES | adapters.BENCHES | clients.BENCHES | preview.BENCHES
+    ingest.BENCHES
+    | latency.BENCHES
+    | delivery.BENCHES
+    | adapters.BENCHES
+    | clients.BENCHES
+    | preview.BENCHES
+    | inbox.BENCHES
 )
 
 
 def table(rows: list[Row]) -> str:
-    lines = [f"{'name':<30}{'value':>12} {'unit':<6}{'reference':>12}{'ratio':>8}  {'target':<16}holds"]
+    lines = [f"{'name':<42}{'value':>12} {'unit':<6}{'reference':>12}{'ratio':>8}  {'target':<18}holds"]
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
         reference = "" if row.reference is None else f"{row.reference:.1f}"
         holds = {True: "yes", False: "NO", None: ""}[row.holds]
         lines.append(
-            f"{row.name:<30}{row.value:>12.1f} {row.unit:<6}{reference:>12}{ratio:>8}  {row.target:<16}{holds}"
+            f"{row.name:<42}{row.value:>12.1f} {row.unit:<6}{reference:>12}{ratio:>8}  {row.target:<18}{holds}"
         )
     return "\n".join(lines)
 
