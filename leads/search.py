@@ -79,14 +79,14 @@ def customers_matching(queryset: "QuerySet[Customer]", question: str) -> "QueryS
 def requests_matching(queryset: "QuerySet[Submission]", question: str) -> "QuerySet[Submission]":
     """The requests with every word of the question: in their lead, or in the body where they are none.
 
-    Of unreadable ones the newest 500 in quarantine and as many released and discarded; of words that are common among
-    leads, the newest 20,000.
+    Of unreadable ones the newest 500 in quarantine and as many released and discarded; of leads, where words are common
+    among them, the newest 2,000.
     """
     words = words_of(question)
     if not words:
         return queryset
     keys = _rare(words)
-    leads = Lead.objects.filter(pk__in=_listed(_newest(words, NEWEST_FOR_SHORT) if keys is None else keys))
+    leads = Lead.objects.filter(pk__in=_listed(_newest(words, NEWEST) if keys is None else keys))
     found = [*leads.order_by().values_list("submission", flat=True), *_unread(words)]
     return _sorted_afterwards(queryset.filter(pk__in=_listed([statements.adapted(pk) for pk in found])))
 

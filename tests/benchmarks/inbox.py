@@ -15,6 +15,7 @@ FEW = 10_000
 ON_POSTGRES, ON_SQLITE = 1_000_000, 100_000
 POSTGRES_WITHIN, SQLITE_WITHIN = 200.0, 300.0  # ms
 AT_MOST_SLOWER = 2.0
+COMPARED = {"first", "next", "search_frequent", "search_rare", "search_none", "filter_offer"}
 
 
 def postgres() -> list[Row]:
@@ -44,19 +45,15 @@ def _pages(database: str, leads: int, directory: Path) -> dict[str, float]:
 
 
 def _rows(name: str, many: dict[str, float], few: dict[str, float], within: float) -> list[Row]:
-    target = f"<= {within:.0f} ms, <= {AT_MOST_SLOWER:.0f}x"
-    return [
-        Row(
-            f"{name}.{case}",
-            value,
-            "ms",
-            few[case],
-            value / few[case],
-            target,
-            value <= within and value / few[case] <= AT_MOST_SLOWER,
-        )
-        for case, value in many.items()
-    ]
+    return [_row(f"{name}.{case}", case, value, few[case], within) for case, value in many.items()]
+
+
+def _row(name: str, case: str, value: float, reference: float, within: float) -> Row:
+    """With ten thousand leads other pages may have fewer rows to show: only those named are held to their ratio."""
+    ratio, target, holds = value / reference, f"<= {within:.0f} ms", value <= within
+    if case in COMPARED:
+        target, holds = f"{target}, <= {AT_MOST_SLOWER:.0f}x", holds and ratio <= AT_MOST_SLOWER
+    return Row(name, value, "ms", reference, ratio, target, holds)
 
 
 BENCHES: dict[str, Callable[[], list[Row]]] = {"inbox.postgres": postgres, "inbox.sqlite": sqlite}
