@@ -19,7 +19,7 @@ from leads.models import Lead, Note, Offer
 from leads.ports import ports
 from tests.leads.grouping import JANE, START, cared, make_lead
 from tests.leads.grouping import make_offer as listing
-from tests.staff import body, lead_of, make_offer, person, post, signed_in
+from tests.staff import body, lead_of, make_offer, make_searchable, person, post, signed_in
 
 pytestmark = pytest.mark.django_db
 UNKNOWN = "019a0000-0000-7000-8000-000000000000"
@@ -339,6 +339,7 @@ def test_a_filter_that_the_list_would_refuse_counts_as_none(carried: str, row_of
 
 
 def test_a_search_comes_along(row_of_leads: list[Lead]) -> None:
+    make_searchable()
     text = text_of(signed_in("charlie"), page_of(row_of_leads[3]), _changelist_filters="q=No+1")
     assert set(near(text)) == {"next"}
     assert near(text)["next"].startswith(page_of(row_of_leads[1]))
