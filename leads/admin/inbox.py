@@ -125,7 +125,9 @@ class Inbox(admin.ModelAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter, over all rows
     search_fields = ("searched__text",)  # `get_search_results` looks there
-    search_help_text = gettext_lazy("Anything that was sent; every word must occur. A phone number in digits only.")
+    search_help_text = gettext_lazy(
+        "Anything that was sent; every word must occur. A phone number in digits only."
+    )
     ordering = ("-received_at", "-id")
     sortable_by = ()  # by when they came: any other order would read them all
 
