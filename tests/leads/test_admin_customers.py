@@ -74,7 +74,7 @@ def test_the_page_shows_the_way_of_a_customer_the_newest_first_each_with_its_rea
     customer: Customer,
 ) -> None:
     text = text_of(signed_in("charlie"), page_of(customer))
-    order = [text.index(f"{name} Doe, Fabrikam pressed Contact me") for name in ("Cleo", "Bob", "Ann")]
+    order = [text.index(f"{name} Doe, Fabrikam, pressed Contact me") for name in ("Cleo", "Bob", "Ann")]
     assert order == sorted(order)
     assert "for Contoso Restore" in text
     assert text.count("Same company and phone") == 2
