@@ -77,8 +77,9 @@ def test_a_post_with_our_mark_is_a_sample_from_the_first_moment_on() -> None:
         "sample",
         samples.mark(10**9),  # of another endpoint
         TimestampSigner(salt="another").sign("1"),
-        samples.mark(1)[:-1] + "x",
+        samples.mark(1).swapcase(),  # its signature is another then
     ],
+    ids=["none", "no signature", "of another endpoint", "with another salt", "with another signature"],
 )
 def test_nobody_else_can_make_the_mark(mark: str) -> None:
     offer = make_offer()
