@@ -1,5 +1,5 @@
-"""What a stored lead gets before it is routed: tidied fields, its customer, a look at fields that nobody knows, and a
-place among what can be searched.
+"""What a stored lead gets before it is routed: tidied fields, its customer, a look at fields that nobody knows, a place
+among what can be searched, by when it should be answered, and an owner.
 
 It is the worker's, because it can wait; and it can be done without: whatever fails here is logged, and the lead goes
 its way all the same.
@@ -14,12 +14,14 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from leads import customers, searchable, statements, tidy, unknown_keys
+from leads import assignment, customers, searchable, statements, tidy, unknown_keys, work
 from leads.models import Lead
 
 logger = logging.getLogger(__name__)
 
-FIELDS = ("tidy_email", "tidy_phone", "tidy_country", "customer", "grouped_by")
+FIELDS = ("tidy_email", "tidy_phone", "tidy_country", "customer", "grouped_by", "answer_due_at")
+# What a step sets on a lead.
+BY_STEPS = ("customer_id", "grouped_by", "answer_due_at", "owner_id", "assigned_because")
 Step = Callable[[Sequence[Lead], datetime], None]
 
 
@@ -40,7 +42,9 @@ def tidied_ahead(sent: Iterable[tuple[UUID, str, str, str]]) -> dict[UUID, Tidie
 
 
 def care(leads: Sequence[Lead], now: datetime, ahead: Mapping[UUID, Tidied] | None = None) -> None:
-    """Tidy and group these leads, count their unknown fields, have them made searchable: in the caller's transaction.
+    """Tidy, group and assign these leads, count their unknown fields, have them made searchable: in the caller's
+    transaction.
+
 
     `save` comes after it. What was sent stays as it is. If anything fails it is done again lead by lead, so that a
     lead that cannot be cared for costs the others nothing.
@@ -49,7 +53,13 @@ def care(leads: Sequence[Lead], now: datetime, ahead: Mapping[UUID, Tidied] | No
     for lead in leads:
         found = ahead.get(lead.pk) or _tidied(lead.pk, lead.email, lead.phone, lead.country)
         lead.tidy_email, lead.tidy_phone, lead.tidy_country = found
-    steps: Sequence[Step] = (customers.group, unknown_keys.count, searchable.owe)
+    steps: Sequence[Step] = (
+        customers.group,
+        unknown_keys.count,
+        searchable.owe,
+        work.start_clocks,
+        assignment.assign,
+    )
     try:
         with _all_or_nothing(leads):
             for step in steps:
@@ -91,11 +101,12 @@ def _one_by_one(leads: Sequence[Lead], steps: Sequence[Step], now: datetime) -> 
 @contextmanager
 def _all_or_nothing(leads: Sequence[Lead]) -> Iterator[None]:
     """A savepoint, for what is set on the leads too."""
-    before: list[tuple[Any, str]] = [(lead.customer_id, lead.grouped_by) for lead in leads]
+    before: list[list[Any]] = [[getattr(lead, name) for name in BY_STEPS] for lead in leads]
     try:
         with transaction.atomic():
             yield
     except Exception:
-        for lead, (customer_id, grouped_by) in zip(leads, before, strict=True):
-            lead.customer_id, lead.grouped_by = customer_id, grouped_by
+        for lead, values in zip(leads, before, strict=True):
+            for name, value in zip(BY_STEPS, values, strict=True):
+                setattr(lead, name, value)
         raise

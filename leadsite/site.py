@@ -16,6 +16,7 @@ from leadsite import doctor_page, first_hour, home, reports, settings_page
 MENU: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Inbox", ("leads.lead", "leads.customer", "leads.submission", "page.reports", "leads.export")),
     ("Sending", ("crm_sync.delivery", "crm_sync.destination")),
+    ("Working on leads", ("leads.assignmentrule", "leads.answertemplate", "leads.workinghours")),
     ("Set-up", ("page.set-up", "leads.offer", "auth.user", "auth.group", "page.doctor", "page.settings")),
     ("Try out", ("crm_sync.demorecord",)),
 )

@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.browser import DESK, Desk, browsing, signed_in
 from tests.e2e.conftest import ROOT, Site, _sites
-from tests.e2e.mapping import add_offer, connect_dynamics, lead_comes, new_row, row, send_to
+from tests.e2e.mapping import add_offer, connect_dynamics, lead_comes, new_row, row, send_to, works_here
 from tests.fakes.dynamics365 import FakeDynamics365
 
 IMAGES = ROOT / "docs" / "images"
@@ -96,6 +96,7 @@ def walk(desk: Desk, site: Site, crm: FakeDynamics365) -> None:
     take(desk, "mapping")
     desk.press("Publish…")
     desk.page.get_by_label("What changed, and why").fill("First version: countries in full")
+    works_here(desk)
     take(desk, "publish")
     desk.press("Publish")
     desk.press("Send the 3 waiting")

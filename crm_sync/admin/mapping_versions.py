@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from crm_sync import publishing, row_forms
 from crm_sync import wording as words
-from crm_sync.admin import waiting
+from crm_sync.admin import waiting, worked_in
 from crm_sync.admin.mapping_editor import lock, view_of
 from crm_sync.admin.mapping_page import SEES_LEADS, may_publish, render, rules_of
 from crm_sync.admin.pages import tell
@@ -59,6 +59,13 @@ def _publish(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) -> Http
     _require(request, owner)
     if request.method == "POST":
         return _go_live(page, request, owner)
+    return _show_publish(page, request, owner)
+
+
+def _show_publish(
+    page: admin.ModelAdmin, request: HttpRequest, owner: Owner, *, undecided: bool = False
+) -> HttpResponse:
+    """`undecided`: somebody pressed *Publish* and did not say where people work on the leads."""
     changed = _changed(owner)
     if _is_live(owner, changed):
         tell(request, _nothing(owner), messages.INFO)
@@ -75,6 +82,9 @@ def _publish(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) -> Http
         "missing": unmapped_required(owner.whole(rules), owner.spec.fields),
         "others": _others(owner, changed),
         "first": owner.live is None,
+        "asks_where": worked_in.choices() if worked_in.is_asked(request, owner) else (),
+        "undecided": undecided,
+        "note": request.POST.get("note", ""),
     }
     return render(page, request, owner, "publish", context)
 
@@ -145,6 +155,8 @@ def _go_live(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) -> Http
     if request.POST.get("seen") != row_forms.digest(owner.rules):
         tell(request, "The draft changed in the meantime. Look again, then publish.", messages.WARNING)
         return HttpResponseRedirect(owner.url("mapping_publish"))
+    if worked_in.is_asked(request, owner) and not worked_in.decide(page, request, owner):
+        return _show_publish(page, request, owner, undecided=True)
     draft = publishing.draft_of(owner.obj, request.user)
     if not owner.draft and not owner.live:
         draft.replace_rules(rules_of(owner))

@@ -1,8 +1,11 @@
 """The admin's pages on what arrived, a module each, and what they add to one another's."""
 
 from leads.admin import (
+    answer_templates,
+    assignment_rules,
     customers,
     exports,
+    hours,
     jobs,
     leads,
     offers,
@@ -14,8 +17,11 @@ from leads.admin import (
 from leads.ports import Ports
 
 __all__ = [
+    "answer_templates",
+    "assignment_rules",
     "customers",
     "exports",
+    "hours",
     "jobs",
     "leads",
     "offers",

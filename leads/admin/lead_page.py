@@ -17,6 +17,7 @@ from leads.admin.neighbours import neighbours
 from leads.admin.original import MOST_PAIRS, Fact, original, pairs
 from leads.admin.timeline import timeline
 from leads.admin.unknown_keys import MapLink, map_links, mapped_values, value_name
+from leads.admin.work import work_context
 from leads.models import Lead
 from leads.ports import ports
 from leads.wording import as_text, badge_row, clip, clip_and_tell, explanations, when, written
@@ -58,6 +59,7 @@ def context(page: ModelAdmin, request: HttpRequest, lead: Lead) -> dict[str, Any
         "campaign": pairs(lead.campaign),
         "extra": _unknown(request, lead),
         "works_here": lead.offer.works_here,
+        **work_context(request, lead),
         "records": _records(request, lead),
         "timeline": timeline(request, lead),
         "received": _received(request, lead),

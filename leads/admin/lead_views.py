@@ -20,10 +20,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from leads.admin import lead_page
+from leads.admin import answering, lead_page, work
 from leads.admin.neighbours import CARRIED, query_of
 from leads.admin.original import as_file
 from leads.models import Lead, Note
+from leads.work import by_hand
 
 
 class LeadForm(forms.ModelForm):
@@ -69,7 +70,7 @@ class LeadPage(admin.ModelAdmin):
     change_form_template = "admin/leads/lead/change_form.html"
 
     class Media:
-        css = {"all": ["leadsite/lead.css"]}
+        css = {"all": ["leadsite/lead.css", "leadsite/work.css"]}
 
     # Leads come from the endpoint only, and go with retention or erasure only.
 
@@ -90,7 +91,7 @@ class LeadPage(admin.ModelAdmin):
             path("<uuid:lead_id>/note/", view(require_POST(self.add_note)), name="leads_lead_note"),
             path("<uuid:lead_id>/original/", view(require_GET(self.original)), name="leads_lead_original"),
         ]
-        return [*own, *super().get_urls()]
+        return [*own, *work.urls(self), *answering.urls(self), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Lead]:
         return super().get_queryset(request).select_related("offer", "submission", "owner")
@@ -137,6 +138,11 @@ class LeadPage(admin.ModelAdmin):
     ) -> str:
         """What the timeline says: old and new, not only which field was touched."""
         return "; ".join(_change(form, name) for name in form.changed_data)
+
+    def save_model(self, request: HttpRequest, obj: Lead, form: Any, change: bool) -> None:
+        if "owner" in form.changed_data:
+            obj.assigned_because = by_hand(request.user) if obj.owner else ""
+        super().save_model(request, obj, form, change)
 
     def response_change(self, request: HttpRequest, obj: Lead) -> HttpResponse:
         messages.success(request, _("Saved."))

@@ -19,6 +19,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from leads import offer_states, registering
@@ -42,6 +43,7 @@ class OfferForm(SchemaForm):
             "enabled",
             "send_test_leads",
             "dnc_policy",
+            "worked_in",
             "always_acknowledge",
             "schema",
         )
@@ -50,6 +52,12 @@ class OfferForm(SchemaForm):
             "publisher_id": "In Partner Center: Account settings, Identifiers.",
             "offer_id": "In Partner Center, on the offer's overview.",
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        fields: dict[str, Any] = self.fields
+        if "worked_in" in fields:
+            fields["worked_in"].choices = [("", _("Not decided yet: as if here")), *Offer.WorkedIn.choices]
 
 
 def _columns(request: HttpRequest) -> list[OfferColumn]:
@@ -80,9 +88,16 @@ class OfferAdmin(SchemaChecks):
     actions = None
     fieldsets = (
         ("Listing", {"fields": ("title", "publisher_id", "offer_id")}),
-        ("What happens with its leads", {"fields": ("enabled", "send_test_leads", "dnc_policy")}),
+        (
+            "What happens with its leads",
+            {"fields": ("worked_in", "enabled", "send_test_leads", "dnc_policy")},
+        ),
         ("Advanced", {"classes": ("collapse",), "fields": ("always_acknowledge", "schema")}),
     )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Where people work on its leads is asked once they begin to reach a CRM."""
+        return super().get_fieldsets(request, obj) if obj else without_field(self.fieldsets, "worked_in")
 
     # The list
 
@@ -237,6 +252,14 @@ def state_of(offer: Any) -> offer_states.OfferState:
         is_demo=offer.is_demo,
         silence=silence.said(offer, found, timezone.now()) if found else "",
     )
+
+
+def without_field(fieldsets: Any, left_out: str) -> list[Any]:
+    """The same fieldsets without one field."""
+    return [
+        (title, {**options, "fields": tuple(name for name in options["fields"] if name != left_out)})
+        for title, options in fieldsets
+    ]
 
 
 def _has_leads(offer: Offer) -> bool:

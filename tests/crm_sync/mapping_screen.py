@@ -96,7 +96,8 @@ def confirm(owner: Route | Destination, client: Client, note: str = "") -> Any:
     asked = client.get(url)
     if asked.status_code != 200:
         return asked
-    return client.post(url, {"seen": asked.context["seen"], "note": note})
+    where = {"worked_in": "here"} if asked.context["asks_where"] else {}
+    return client.post(url, {"seen": asked.context["seen"], "note": note, **where})
 
 
 def draft_rules(owner: Route | Destination) -> tuple[Rule, ...]:

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.browser import Desk, examine
 from tests.e2e.conftest import Site, StartSite, wait_until
-from tests.e2e.mapping import add_offer, connect, lead_comes, new_row, row, send_to
+from tests.e2e.mapping import add_offer, connect, lead_comes, new_row, row, send_to, works_here
 from tests.fakes.hubspot import TOKEN, FakeHubSpot
 
 pytestmark = pytest.mark.e2e
@@ -101,6 +101,8 @@ def test_j2_the_first_version_is_published_and_sends_the_leads_that_wait(
     desk.press("Publish…")
     desk.reads("leads start to be sent to HubSpot EU", "“Country/Region” gets Country", "None would fail.")
     look(desk, "publish")
+    desk.reads("Where do people work on the leads of Contoso Backup?")
+    works_here(desk)
     desk.press("Publish")
     expect(desk.page.get_by_text("Published: v1 is live.")).to_be_visible()
     desk.reads("3 leads came before and were not sent to HubSpot EU", "Bea Silva")

@@ -35,6 +35,9 @@ class Newcomer:
     def choose(self, label: str, option: str, within: Locator | None = None) -> None:
         self._act(lambda: (within or self.page).get_by_label(label).select_option(label=option))
 
+    def tick(self, label: str) -> None:
+        self._act(self.page.get_by_label(label, exact=True).check)
+
     def unfold(self, name: str, within: Locator) -> None:
         self._act(within.get_by_text(name, exact=True).click)
 
@@ -123,6 +126,7 @@ def test_an_offer_is_mapped_to_dynamics_365_in_at_most_forty_actions(
     expect(rating).to_contain_text("Hot (1)")
     somebody.press("Publish…")
     somebody.reads("Tried on the last 2 leads", "None would fail.")
+    somebody.tick("Here")
     somebody.press("Publish")
     somebody.reads("2 leads came before and were not sent to Dynamics 365")
     somebody.press("Send the 2 waiting")

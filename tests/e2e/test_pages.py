@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.e2e.browser import Complaints, Desk, examine, for_everybody, post, tab
 from tests.e2e.conftest import PAYLOADS, Site, StartSite
+from tests.e2e.mapping import works_here
 
 pytestmark = pytest.mark.e2e
 MENU = (
@@ -23,6 +24,9 @@ MENU = (
     "CRM connections",
     "First steps",
     "Offers",
+    "Assignment rules",
+    "Answer templates",
+    "Working hours",
     "Users",
     "Groups",
     "Health",
@@ -100,6 +104,7 @@ def url(desk: Desk) -> str:
     desk.reads("Nothing published yet", "{{ offer_title }}: {{ full_name }}")
     desk.press("Publish")
     desk.reads("leads start to be sent to Demo CRM", "There is no lead yet to try it on.")
+    works_here(desk)
     desk.press("Publish")
     desk.reads("Published: v1 is live.")
     return copied

@@ -1,0 +1,275 @@
+"""Assignment rules.
+
+The list: a partner manager came to see who gets which lead, and in which order the rules are asked. The page of one: to
+change that, in boxes to tick. *Try them* answers the question behind both: who would get these leads?
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Max, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from leads import assignment, countries, work
+from leads.admin.choosing import action_choices, country_choices, in_words
+from leads.models import AssignmentRule, Lead, Offer
+from leads.wording import clip, when
+
+TRIED = 20  # leads
+NAMED = 5  # of a long list, on screen
+
+
+class PeopleField(forms.ModelMultipleChoiceField):
+    def label_from_instance(self, obj: Any) -> str:
+        name = work.name_of(obj)
+        return name if obj.is_active and obj.is_staff else _("%(name)s (has left)") % {"name": name}
+
+
+class RuleForm(forms.ModelForm):
+    offers = forms.ModelMultipleChoiceField(
+        Offer.objects.none(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=gettext_lazy("Offers"),
+        help_text=gettext_lazy("None ticked: any offer."),
+    )
+    actions = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=gettext_lazy("What the customer did"),
+        help_text=gettext_lazy("None ticked: any action."),
+    )
+    countries = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=gettext_lazy("Countries"),
+        help_text=gettext_lazy("None ticked: any country, also where the lead names none."),
+    )
+    people = PeopleField(
+        get_user_model()._default_manager.none(),
+        widget=forms.CheckboxSelectMultiple,
+        label=gettext_lazy("People"),
+        help_text=gettext_lazy("They take turns, one lead each. Who has left is skipped."),
+        error_messages={"required": gettext_lazy("Tick at least one person.")},
+    )
+
+    class Meta:
+        model = AssignmentRule
+        fields = ("name", "enabled", "offers", "actions", "countries", "people")
+        help_texts = {
+            "name": gettext_lazy("Stands on the page of each lead that it gives away: “EMEA contact me”."),
+            "enabled": gettext_lazy("A rule that is off is passed over."),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rule: Any = self.instance
+        fields: dict[str, Any] = self.fields
+        if "people" not in fields:  # for who may only look
+            return
+        fields["offers"].queryset = _offers(rule)
+        fields["people"].queryset = _people(rule)
+        fields["actions"].choices = action_choices(rule.actions)
+        fields["countries"].choices = country_choices(rule.countries)
+
+
+def _offers(rule: AssignmentRule) -> QuerySet[Offer]:
+    worked_here = ~Q(worked_in=Offer.WorkedIn.CRM) & Q(is_demo=False)
+    kept = Q(pk__in=rule.offers.values("pk")) if rule.pk else Q()
+    return Offer.objects.filter(worked_here | kept).order_by("title", "pk")
+
+
+def _people(rule: AssignmentRule) -> Any:
+    """Who can work on a lead, and whoever is in the rule already."""
+    manager: Any = get_user_model()._default_manager
+    able = manager.with_perm("leads.change_lead", backend="django.contrib.auth.backends.ModelBackend")
+    kept = Q(pk__in=rule.people.values("pk")) if rule.pk else Q()
+    return manager.filter(Q(pk__in=able.filter(is_staff=True).values("pk")) | kept).order_by("username")
+
+
+@admin.register(AssignmentRule)
+class AssignmentRuleAdmin(admin.ModelAdmin):
+    form = RuleForm
+    change_list_template = "admin/leads/assignmentrule/change_list.html"
+    change_form_template = "admin/leads/assignmentrule/change_form.html"
+    list_display = ("name", "takes", "gives_to", "position", "enabled")
+    list_display_links = ("name",)
+    list_editable = ("position", "enabled")
+    list_per_page = 100
+    show_full_result_count = False
+    sortable_by = ()
+    actions = None
+    fieldsets = (
+        (None, {"fields": ("name", "enabled")}),
+        (
+            gettext_lazy("Which leads it takes"),
+            {
+                "fields": ("offers", "actions", "countries"),
+                "description": gettext_lazy(
+                    "A lead has to meet all of it. Rules are asked from top to bottom."
+                ),
+            },
+        ),
+        (gettext_lazy("Who gets them"), {"fields": ("people",)}),
+    )
+
+    class Media:
+        css = {"all": ["leadsite/sending.css", "leadsite/work.css"]}
+
+    def get_urls(self) -> list[URLPattern]:
+        attempt = path("try/", self.admin_site.admin_view(self.attempt), name="leads_assignmentrule_try")
+        return [attempt, *super().get_urls()]
+
+    # The list
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AssignmentRule]:
+        return super().get_queryset(request).prefetch_related("offers", "people")
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        more = {"worked_here": assignment.offers_worked_here(), "may_try": _may_try(request)}
+        return super().changelist_view(request, {**more, **(extra_context or {})})
+
+    @admin.display(description=gettext_lazy("takes"))
+    def takes(self, rule: AssignmentRule) -> str:
+        return conditions_in_words(rule)
+
+    @admin.display(description=gettext_lazy("gives to, in turns"))
+    def gives_to(self, rule: AssignmentRule) -> SafeString:
+        there = [work.name_of(person) for person in rule.people.all() if person.is_active and person.is_staff]
+        trouble = warning(rule)
+        return format_html(
+            '{}{}<span class="wrong">{}</span>', clip(", ".join(there), 120), " " if trouble else "", trouble
+        )
+
+    # The page
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        rule = self.get_object(request, object_id)
+        more = {"warning": warning(rule) if rule else "", "may_try": _may_try(request)}
+        return super().change_view(request, object_id, form_url, {**more, **(extra_context or {})})
+
+    def save_model(self, request: HttpRequest, obj: AssignmentRule, form: Any, change: bool) -> None:
+        if not change:
+            obj.position = (AssignmentRule.objects.aggregate(last=Max("position"))["last"] or 0) + 1
+            return super().save_model(request, obj, form, change)
+        # Not whose turn it is: a worker may give a lead away at this moment.
+        names = [name for name in form.changed_data if name not in {"offers", "people"}]
+        return obj.save(update_fields=names)
+
+    # Trying
+
+    def attempt(self, request: HttpRequest) -> HttpResponse:
+        """Who would get the last leads, or the one that is asked for. Nothing changes."""
+        if not _may_try(request):
+            raise PermissionDenied
+        leads = _asked_for(request.GET.get("lead", "")) or list(_last_leads()[:TRIED])
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "media": self.media,
+            "title": _("Who would get these leads?"),
+            "tried": _tried(leads),
+            "is_one": bool(request.GET.get("lead")) and len(leads) == 1,
+            "has_rules": AssignmentRule.objects.filter(enabled=True).exists(),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/leads/assignmentrule/try.html", context)
+
+
+def _may_try(request: HttpRequest) -> bool:
+    return request.user.has_perms(("leads.view_assignmentrule", "leads.view_lead"))
+
+
+# --- Words ---------------------------------------------------------------------------------------------------
+
+
+def conditions_in_words(rule: AssignmentRule) -> str:
+    """What a rule takes, in a line."""
+    said = [
+        in_words([offer.title for offer in rule.offers.all()], NAMED),
+        in_words([label for _code, label in action_choices(rule.actions) if _code in rule.actions], NAMED),
+        in_words([countries.country_name(code) or code for code in rule.countries], NAMED),
+    ]
+    return "; ".join(part for part in said if part) or _("Any lead")
+
+
+def warning(rule: AssignmentRule) -> str:
+    """What is wrong with a rule's people; "" where all of them are there."""
+    people = list(rule.people.all())
+    gone = [work.name_of(person) for person in people if not (person.is_active and person.is_staff)]
+    if len(gone) == len(people):
+        return _("Nobody of this rule is left: it is passed over. Tick somebody, or switch it off.")
+    if gone:
+        said = ngettext(
+            "%(names)s has left and is skipped.", "%(names)s have left and are skipped.", len(gone)
+        )
+        return said % {"names": in_words(gone, NAMED)}
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What the rules say of one lead."""
+
+    lead: Lead
+    sentence: str
+    at: SafeString
+    owner: str
+    rule: AssignmentRule | None
+    said: str
+
+
+def _last_leads() -> QuerySet[Lead]:
+    heavy = ("description", "extra", "campaign", "submission__body", "submission__headers")
+    return Lead.objects.filter(is_test=False).select_related("offer", "owner").defer(*heavy[:3])
+
+
+def _asked_for(lead_id: str) -> Sequence[Lead]:
+    try:
+        return list(_last_leads().filter(pk=lead_id)) if lead_id else ()
+    except ValidationError:
+        return ()
+
+
+def _tried(leads: Iterable[Lead]) -> list[Tried]:
+    rules = assignment.current()
+    found = []
+    for lead in leads:
+        lead.tidy_country = lead.tidy_country or countries.country_code(lead.country)
+        rule = assignment.first_that_takes(rules, lead)
+        said = _why_none(lead) or (rule.because(lead) if rule else _("No rule takes it: nobody gets it."))
+        found.append(
+            Tried(
+                lead,
+                clip(lead.sentence, 240),
+                when(lead.received_at),
+                clip(work.name_of(lead.owner), 60) if lead.owner else "",
+                rule.row if rule and not _why_none(lead) else None,
+                said,
+            )
+        )
+    return found
+
+
+def _why_none(lead: Lead) -> str:
+    """Why no rule is asked about a lead; "" where they are."""
+    if work.wants_answer(lead):
+        return ""
+    if reason := work.why_not(lead):
+        return reason
+    if work.is_dnc(lead):
+        return _("Do not contact: nobody gets it.")
+    return _("A sample or a part of the demo: nobody gets it.")

@@ -1,0 +1,27 @@
+"""What forms offer to choose from, by the names that stand on screen."""
+
+from collections.abc import Collection, Sequence
+
+from django.utils.translation import gettext as _
+
+from leads.countries import countries
+from leads.lead_source import ACTIONS
+
+
+def action_choices(chosen: Collection[str] = ()) -> list[tuple[str, str]]:
+    """Microsoft's actions by label, but for the one that nobody may answer; and codes that somebody chose before."""
+    known = [(code, action.label) for code, action in ACTIONS.items() if code != "DNC"]
+    return [*known, *((code, code) for code in chosen if code not in dict(known))]
+
+
+def country_choices(chosen: Collection[str] = ()) -> list[tuple[str, str]]:
+    """Every country by name, those that are chosen already on top."""
+    known = countries()
+    strange = [(code, code) for code in chosen if code not in dict(known)]
+    return sorted([*known, *strange], key=lambda country: country[0] not in chosen)
+
+
+def in_words(names: Sequence[str], most: int) -> str:
+    """The first of these names, and how many more there are."""
+    shown, more = ", ".join(names[:most]), len(names) - most
+    return _("%(names)s and %(more)s more") % {"names": shown, "more": more} if more > 0 else shown

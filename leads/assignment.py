@@ -1,0 +1,149 @@
+"""Whose a new lead becomes: the first rule that takes it gives it to the next of its people, in turns.
+
+The worker assigns in the transaction that routes the lead. It never takes a lead away from somebody: whoever took it
+in the meantime keeps it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.utils.translation import gettext as _
+
+from leads import statements
+from leads.models import AssignmentRule, Lead, Offer
+from leads.statements import Prepared
+from leads.work import name_of, wants_answer
+
+LONGEST_REASON = 200  # characters of Lead.assigned_because
+
+
+# --- Deciding ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a rule takes; an empty condition takes everything."""
+
+    offers: frozenset[int] = frozenset()
+    countries: frozenset[str] = frozenset()
+    actions: frozenset[str] = frozenset()
+
+    def take(self, offer: int, country: str, action: str) -> bool:
+        return (
+            (not self.offers or offer in self.offers)
+            and (not self.countries or country in self.countries)
+            and (not self.actions or action in self.actions)
+        )
+
+
+def next_in_turn(people: Sequence[int], last: int | None) -> int:
+    """The index of whose turn it is after `last`, who need not be among them any more. `people`: ids, ascending."""
+    return next((index for index, person in enumerate(people) if last is not None and person > last), 0)
+
+
+def because(rule: str, taken_for: Sequence[str], person: str, of: int) -> str:
+    """Why a lead is somebody's: the rule, what of the lead it looked at, and whose turn it was."""
+    what = ", ".join(taken_for) or _("any lead")
+    turn = (
+        _("%(person)s's turn of %(of)s") % {"person": person, "of": of}
+        if of > 1
+        else _("all of these go to %(person)s") % {"person": person}
+    )
+    said = _("Rule “%(rule)s”: %(what)s; %(turn)s") % {"rule": rule, "what": what, "turn": turn}
+    return said if len(said) <= LONGEST_REASON else f"{said[: LONGEST_REASON - 1]}…"
+
+
+# --- Rules ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Rule:
+    """An enabled rule with the people who are there, by id, and who had the last turn."""
+
+    row: AssignmentRule
+    conditions: Conditions
+    people: Sequence[AbstractBaseUser]
+
+    def takes(self, lead: Lead) -> bool:
+        return self.conditions.take(lead.offer_id, lead.tidy_country, lead.action)
+
+    def taken_for(self, lead: Lead) -> list[str]:
+        """What of the lead the rule looks at."""
+        found = []
+        if self.conditions.offers:
+            found.append(_("offer %(title)s") % {"title": lead.offer.title})
+        if self.conditions.countries:
+            found.append(_("country %(code)s") % {"code": lead.tidy_country})
+        if self.conditions.actions:
+            found.append(_("action %(code)s") % {"code": lead.action})
+        return found
+
+    @property
+    def next_person(self) -> AbstractBaseUser:
+        return self.people[next_in_turn([person.pk for person in self.people], self.row.last_person_id)]
+
+    def because(self, lead: Lead) -> str:
+        return because(self.row.name, self.taken_for(lead), name_of(self.next_person), len(self.people))
+
+
+def with_people(rows: Iterable[AssignmentRule]) -> list[Rule]:
+    """These rules as they decide now. One whose people have all left takes nothing: the next one is asked."""
+    found = []
+    for row in rows:
+        people = sorted(
+            (person for person in row.people.all() if person.is_active and person.is_staff),
+            key=lambda person: person.pk,
+        )
+        offers = frozenset(offer.pk for offer in row.offers.all())
+        conditions = Conditions(offers, frozenset(row.countries), frozenset(row.actions))
+        found.append(Rule(row, conditions, people))
+    return found
+
+
+def current() -> list[Rule]:
+    """The enabled rules in the order in which they are asked."""
+    return with_people(AssignmentRule.objects.filter(enabled=True).prefetch_related("offers", "people"))
+
+
+def first_that_takes(rules: Iterable[Rule], lead: Lead) -> Rule | None:
+    return next((rule for rule in rules if rule.people and rule.takes(lead)), None)
+
+
+# --- Assigning -----------------------------------------------------------------------------------------------
+
+
+# Asked for every batch of leads, and most installations have none.
+_enabled = Prepared(lambda: AssignmentRule.objects.filter(enabled=True).only("pk"))
+
+
+def assign(leads: Sequence[Lead], now: datetime) -> None:
+    """Give each of these leads that nobody owns to somebody, in the caller's transaction, which has locked them."""
+    wanted = [lead for lead in leads if lead.owner_id is None and wants_answer(lead)]
+    if not wanted or not _enabled():
+        return
+    # Every rule, always in one order: two workers never wait for each other, and nobody has two turns at once.
+    locked = AssignmentRule.objects.filter(enabled=True).order_by("pk").select_for_update(no_key=True)
+    rules = with_people(
+        sorted(locked.prefetch_related("offers", "people"), key=lambda row: (row.position, row.pk))
+    )
+    # Read again under the lock: a colleague may have taken one since.
+    free = set(
+        Lead.objects.filter(pk__in=[lead.pk for lead in wanted], owner=None).values_list("pk", flat=True)
+    )
+    given = []
+    for lead in wanted:
+        rule = first_that_takes(rules, lead) if lead.pk in free else None
+        if rule is not None:
+            lead.assigned_because = rule.because(lead)
+            lead.owner_id = rule.row.last_person_id = rule.next_person.pk
+            given.append((lead, rule))
+    statements.update([lead for lead, _rule in given], ("owner", "assigned_because"))
+    for row in {rule.row.pk: rule.row for _lead, rule in given}.values():
+        row.save(update_fields=["last_person"])
+
+
+def offers_worked_here() -> bool:
+    """Whether there is any offer that rules, answers and the clock are for."""
+    return Offer.objects.exclude(worked_in=Offer.WorkedIn.CRM).exists()

@@ -1,0 +1,182 @@
+"""What colleagues do with a lead that is worked on here: answer it, put it off, qualify it, close it.
+
+Each is a conditional update and a line of the timeline, so that of two who press the same button at once one does it,
+and the other's press changes and logs nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from leads import working_hours
+from leads.models import Lead, Note, WorkingHours
+from leads.statements import Prepared
+
+# What a lead is closed with at one click; anything else is written.
+REASONS = (
+    gettext_lazy("Bought"),
+    gettext_lazy("No budget"),
+    gettext_lazy("Not reachable"),
+    gettext_lazy("Not a fit"),
+    gettext_lazy("Spam"),
+)
+
+
+def name_of(person: Any) -> str:
+    """What colleagues call somebody."""
+    return person.get_full_name() or person.get_username()
+
+
+# --- Who is worked on ----------------------------------------------------------------------------------------
+
+
+def why_not(lead: Lead) -> str:
+    """Why nobody works on this lead here, in a sentence; "" where they do."""
+    if lead.offer.works_here:
+        return ""
+    return _("Leads of this offer are worked on in the CRM.")
+
+
+def why_no_answer(lead: Lead) -> str:
+    """Why nobody may answer this lead from here, in a sentence; "" where they may."""
+    if is_dnc(lead):
+        return _("Do not contact: the customer asked for another partner on your page.")
+    if lead.is_test:
+        return _("This is Microsoft's test: nobody waits for an answer.")
+    return why_not(lead)
+
+
+def is_dnc(lead: Lead) -> bool:
+    return lead.action.casefold() == "dnc"
+
+
+def wants_answer(lead: Lead) -> bool:
+    """Whether rules and the first-response clock are for such a lead: a real customer's, who is answered from here."""
+    made_up = lead.is_test or lead.is_sample or lead.offer.is_demo
+    return lead.offer.works_here and not made_up and not is_dnc(lead)
+
+
+# --- The clock -----------------------------------------------------------------------------------------------
+
+
+# Asked for every batch of leads.
+_hours = Prepared(lambda: WorkingHours.objects.order_by("pk"))
+
+
+def start_clocks(leads: Sequence[Lead], now: datetime) -> None:
+    """Say by when these new leads should be answered. Whoever routes them saves it."""
+    waiting = [lead for lead in leads if wants_answer(lead)]
+    if waiting:
+        hours = next(iter(_hours()), None) or WorkingHours()
+        for lead in waiting:
+            lead.answer_due_at = working_hours.due(lead.received_at, hours)
+
+
+def answered(lead: Lead, by: Any, now: datetime, how: str) -> bool:
+    """Stop the clock: the customer has an answer. Returns whether this was the first.
+
+    A new lead is being worked on from then on. `how` is the line of the timeline.
+    """
+    with transaction.atomic():
+        first = bool(Lead.objects.filter(pk=lead.pk, answered_at=None).update(answered_at=now))
+        begun = Lead.objects.filter(pk=lead.pk, status=Lead.Status.NEW).update(status=Lead.Status.WORKING)
+        log(lead, by, now, f"{how} {_status_change(Lead.Status.NEW, Lead.Status.WORKING)}" if begun else how)
+    return first
+
+
+def answered_by_mail(lead: Lead, by: Any, now: datetime, address: str, subject: str, body: str) -> Note:
+    """Stop the clock, and keep what was written where colleagues read it.
+
+    As a note and not in the log: it goes when the lead is erased.
+    """
+    with transaction.atomic():
+        answered(lead, by, now, _("Answered by e-mail."))
+        text = _("E-mail to %(address)s") % {"address": address}
+        return Note.objects.create(
+            lead=lead, author=by, created_at=now, text=f"{text}\n{subject}\n\n{body}".strip()
+        )
+
+
+def not_sent(lead: Lead, by: Any, now: datetime, note: Note) -> bool:
+    """Take an answer back that never left: the clock goes on, unless there was an answer before it."""
+    with transaction.atomic():
+        taken = bool(Lead.objects.filter(pk=lead.pk, answered_at=note.created_at).update(answered_at=None))
+        if taken:
+            log(lead, by, now, _("The e-mail was not sent after all: not answered yet."))
+    return taken
+
+
+# --- State, owner, follow-up ---------------------------------------------------------------------------------
+
+
+def set_status(lead: Lead, status: str, by: Any, now: datetime, reason: str = "") -> bool:
+    """Returns whether that changed anything. A lead is closed with a reason."""
+    if (status == Lead.Status.CLOSED) is not bool(reason):
+        raise ValueError("a closed lead has a reason, no other has")
+    with transaction.atomic():
+        old = Lead.objects.select_for_update(no_key=True).only("status", "closed_reason").get(pk=lead.pk)
+        if (old.status, old.closed_reason) == (status, reason):
+            return False
+        Lead.objects.filter(pk=lead.pk).update(status=status, closed_reason=reason)
+        said = _status_change(old.status, status)
+        log(lead, by, now, f"{said}: {reason}" if reason else said)
+    return True
+
+
+def _status_change(old: str, new: str) -> str:
+    labels = dict(Lead.Status.choices)
+    return _("Status: %(old)s → %(new)s") % {"old": labels[old], "new": labels[new]}
+
+
+def give_to(lead: Lead, owner: Any, by: Any, now: datetime) -> bool:
+    """Make a lead somebody's by hand. Returns whether that changed anything."""
+    with transaction.atomic():
+        others = Lead.objects.filter(pk=lead.pk).exclude(owner=owner)
+        if not others.update(owner=owner, assigned_because=by_hand(by)):
+            return False
+        log(lead, by, now, _("Owner: %(owner)s") % {"owner": name_of(owner)})
+    return True
+
+
+def by_hand(by: Any) -> str:
+    """Why a lead is somebody's that no rule gave them."""
+    return (_("%(person)s chose the owner.") % {"person": name_of(by)})[:200]
+
+
+def follow_up(lead: Lead, on: date | None, by: Any, now: datetime) -> bool:
+    """Show the lead among what needs its owner from that day on; None: not any more."""
+    others = Lead.objects.filter(pk=lead.pk)
+    others = others.exclude(follow_up_on=on) if on else others.exclude(follow_up_on=None)
+    with transaction.atomic():
+        if not others.update(follow_up_on=on):
+            return False
+        said = _("Remind on %(day)s.") % {"day": on.isoformat()} if on else _("No reminder any more.")
+        log(lead, by, now, said)
+    return True
+
+
+def log(lead: Lead, by: Any, now: datetime, message: str) -> None:
+    """A line of the lead's timeline."""
+    log_all([lead], by, now, message)
+
+
+def log_all(leads: Iterable[Lead], by: Any, now: datetime, message: str) -> None:
+    kind = ContentType.objects.get_for_model(Lead)
+    LogEntry.objects.bulk_create(
+        LogEntry(
+            user_id=by.pk,
+            content_type=kind,
+            object_id=str(lead.pk),
+            object_repr=str(lead)[:200],
+            action_flag=CHANGE,
+            change_message=message,
+            action_time=now,
+        )
+        for lead in leads
+    )

@@ -1,0 +1,106 @@
+"""Where people work on an offer's leads: asked once, of whoever publishes its first mapping, and kept on the offer."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+
+from crm_sync.mapping_owner import Owner
+from crm_sync.models import Route
+from leads.models import Offer
+from tests.crm_sync.mapping_screen import confirm
+from tests.crm_sync.screens import Demo, text_of, url_of
+from tests.staff import person, signed_in
+
+pytestmark = pytest.mark.django_db
+
+QUESTION = "Where do people work on the leads of"
+
+
+@pytest.fixture
+def route() -> Route:
+    """One that was never published."""
+    made = Demo().route
+    made.mappings.all().delete()
+    return made
+
+
+def publish(route: Route, who: str = "bob", **given: str) -> Any:
+    client, url = signed_in(who), Owner(route).url("mapping_publish")
+    seen = client.get(url).context["seen"]
+    return client.post(url, {"seen": seen, "note": "First", **given})
+
+
+def asks(route: Route, who: str = "bob") -> bool:
+    return QUESTION in text_of(signed_in(who), Owner(route).url("mapping_publish"))
+
+
+@pytest.mark.parametrize("where", ["crm", "here"])
+def test_the_first_publication_asks_and_keeps_the_answer_on_the_offer(route: Route, where: str) -> None:
+    assert asks(route)
+    assert publish(route, worked_in=where).status_code == 302
+    offer = Offer.objects.get()
+    assert offer.worked_in == where
+    assert offer.works_here is (where == "here")
+    assert route.live_mapping is not None
+    history = text_of(signed_in("bob"), f"/admin/leads/offer/{offer.pk}/history/")
+    assert f"Leads are worked on: {'In the CRM' if where == 'crm' else 'Here'}" in history
+
+
+@pytest.mark.parametrize("given", [{}, {"worked_in": ""}, {"worked_in": "elsewhere"}])
+def test_without_an_answer_nothing_is_published_and_the_note_stays(
+    route: Route, given: dict[str, str]
+) -> None:
+    response = publish(route, **given)
+    assert response.status_code == 200
+    text = response.content.decode()
+    assert "Nothing is published yet. Choose one of the two" in text
+    assert 'value="First"' in text
+    assert route.live_mapping is None
+    assert Offer.objects.get().worked_in == ""
+
+
+def test_it_is_asked_once(route: Route) -> None:
+    publish(route, worked_in="here")
+    Owner(route).obj.mappings.all().delete()
+    assert not asks(route)
+    assert publish(route).status_code == 302
+    assert Offer.objects.get().worked_in == "here"
+
+
+def test_later_versions_and_the_rows_of_a_connection_ask_nothing() -> None:
+    demo = Demo()
+    demo.destination.mappings.all().delete()
+    assert confirm(demo.destination, signed_in("erin")).status_code == 302
+    assert Offer.objects.get().worked_in == ""
+
+
+def test_who_may_not_change_offers_is_not_asked_and_may_publish(route: Route) -> None:
+    bob = person("bob")
+    bob.groups.first().permissions.remove(Permission.objects.get(codename="change_offer"))
+    assert not asks(route)
+    assert publish(route, worked_in="crm").status_code == 302
+    assert Offer.objects.get().worked_in == ""
+
+
+def test_the_offers_page_changes_it_at_any_time(route: Route) -> None:
+    offer = route.offer
+    text = text_of(signed_in("bob"), url_of(offer))
+    assert "Leads are worked on" in text
+    assert "Not decided yet: as if here" in text
+    data = {
+        "title": offer.title,
+        "publisher_id": offer.publisher_id,
+        "offer_id": offer.offer_id,
+        "enabled": "on",
+        "dnc_policy": "hold",
+        "worked_in": "crm",
+        "schema": "",
+    }
+    signed_in("bob").post(url_of(offer), data)
+    offer.refresh_from_db()
+    assert offer.worked_in == "crm"
+
+
+def test_an_offer_that_is_added_is_not_asked_yet() -> None:
+    assert "Leads are worked on" not in text_of(signed_in("bob"), "/admin/leads/offer/add/")
