@@ -144,6 +144,7 @@ def assign(leads: Sequence[Lead], now: datetime) -> None:
         row.save(update_fields=["last_person"])
 
 
-def offers_worked_here() -> bool:
-    """Whether there is any offer that rules, answers and the clock are for."""
-    return Offer.objects.exclude(worked_in=Offer.WorkedIn.CRM).exists()
+def is_of_use() -> bool:
+    """Whether rules, answers and the clock are for any offer; also while there is none yet."""
+    offers = Offer.objects.filter(is_demo=False)
+    return offers.exclude(worked_in=Offer.WorkedIn.CRM).exists() or not offers.exists()

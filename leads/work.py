@@ -11,12 +11,16 @@ from typing import Any
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from leads import working_hours
-from leads.models import Lead, Note, WorkingHours
+from leads.models import Lead, Note, Offer, WorkingHours
 from leads.statements import Prepared
+
+NAMED_BY = ("first_name", "last_name", "email", "company")  # what str() of a lead reads
+TOGETHER = 500  # ids in a statement
 
 # What a lead is closed with at one click; anything else is written.
 REASONS = (
@@ -149,6 +153,28 @@ def by_hand(by: Any) -> str:
     return (_("%(person)s chose the owner.") % {"person": name_of(by)})[:200]
 
 
+MOST_AT_ONCE = 10_000  # leads that are handed over with one press
+
+
+def open_leads_of(owner: Any) -> QuerySet[Lead]:
+    """The leads that somebody still has to do something about."""
+    here = Lead.objects.exclude(offer__worked_in=Offer.WorkedIn.CRM)
+    return here.filter(owner=owner, archived_at=None).exclude(status=Lead.Status.CLOSED)
+
+
+def hand_over(owner: Any, to: Any | None, by: Any, now: datetime) -> int:
+    """Give the open leads of somebody to a colleague, or to nobody. Returns how many."""
+    with transaction.atomic():
+        leads = list(open_leads_of(owner).select_related(None).only("pk", *NAMED_BY)[:MOST_AT_ONCE])
+        ids = [lead.pk for lead in leads]
+        for start in range(0, len(ids), TOGETHER):
+            chosen = Lead.objects.filter(pk__in=ids[start : start + TOGETHER], owner=owner)
+            chosen.update(owner=to, assigned_because=by_hand(by) if to else "")
+        names = {"old": name_of(owner), "new": name_of(to) if to else _("nobody")}
+        log_all(leads, by, now, _("Owner: %(old)s → %(new)s") % names)
+    return len(leads)
+
+
 def follow_up(lead: Lead, on: date | None, by: Any, now: datetime) -> bool:
     """Show the lead among what needs its owner from that day on; None: not any more."""
     others = Lead.objects.filter(pk=lead.pk)
@@ -169,14 +195,17 @@ def log(lead: Lead, by: Any, now: datetime, message: str) -> None:
 def log_all(leads: Iterable[Lead], by: Any, now: datetime, message: str) -> None:
     kind = ContentType.objects.get_for_model(Lead)
     LogEntry.objects.bulk_create(
-        LogEntry(
-            user_id=by.pk,
-            content_type=kind,
-            object_id=str(lead.pk),
-            object_repr=str(lead)[:200],
-            action_flag=CHANGE,
-            change_message=message,
-            action_time=now,
-        )
-        for lead in leads
+        (
+            LogEntry(
+                user_id=by.pk,
+                content_type=kind,
+                object_id=str(lead.pk),
+                object_repr=str(lead)[:200],
+                action_flag=CHANGE,
+                change_message=message,
+                action_time=now,
+            )
+            for lead in leads
+        ),
+        batch_size=TOGETHER,
     )

@@ -9,12 +9,16 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Model
 from django.forms import CheckboxSelectMultiple, ModelMultipleChoiceField
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
+
+from leadsite import leaving
 
 OURS = ("leads", "crm_sync", "auth")  # whose permissions are of use here
 POWERS = ("is_superuser", "user_permissions")  # what only a superuser may hand out
@@ -51,6 +55,23 @@ if apps.is_installed("procrastinate.contrib.django"):
 class ColleagueAdmin(UserAdmin):
     filter_horizontal = ()
     empty_value_display = _("none")  # as a choice of the filter it must say something
+    change_form_template = "admin/auth/user/change_form.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*leaving.urls(self), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        user = self.get_object(request, unquote(object_id))
+        more = leaving.on_the_desk(request, user) if user else {}
+        return super().change_view(request, object_id, form_url, {**more, **(extra_context or {})})
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        """To the open leads of who was shut out, where there are some."""
+        response = super().response_change(request, obj)
+        left = not obj.is_active and leaving.may_hand_over(request) and leaving.open_leads(obj)
+        return HttpResponseRedirect(leaving.url_of(obj)) if left else response
 
     def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         kwargs["widget"] = _ticks()

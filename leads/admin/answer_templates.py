@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from leads import answers, assignment
-from leads.admin.choosing import action_choices, in_words
+from leads.admin.choosing import ONE_BUTTON, action_choices, in_words
 from leads.lead_source import action_label
 from leads.models import AnswerTemplate, Lead, Offer
 from leads.wording import clip
@@ -30,6 +30,12 @@ class TemplateForm(forms.ModelForm):
         required=False,
         label=gettext_lazy("What the customer did"),
         help_text=gettext_lazy("Of several that suit, the one for the lead's action and offer comes first."),
+    )
+    offer = forms.ModelChoiceField(
+        Offer.objects.none(),
+        required=False,
+        label=gettext_lazy("Offer"),
+        empty_label=gettext_lazy("Any offer"),
     )
     body = forms.CharField(
         label=gettext_lazy("Text"),
@@ -49,7 +55,6 @@ class TemplateForm(forms.ModelForm):
             kept = [self.instance.action] if self.instance.action else []
             fields["action"].choices = [("", _("Any action")), *action_choices(kept)]
             fields["offer"].queryset = Offer.objects.order_by("title", "pk")
-            fields["offer"].empty_label = _("Any offer")
 
     def clean_subject(self) -> str:
         return answers.one_line(_checked(self.cleaned_data["subject"]))
@@ -102,7 +107,7 @@ class AnswerTemplateAdmin(admin.ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         missing = answers.missing_suggestions() if request.user.has_perm(ADD) else []
         more = {
-            "worked_here": assignment.offers_worked_here(),
+            "worked_here": assignment.is_of_use(),
             "suggested": in_words([text.name for text in missing], len(missing)),
         }
         return super().changelist_view(request, {**more, **(extra_context or {})})
@@ -136,6 +141,7 @@ class AnswerTemplateAdmin(admin.ModelAdmin):
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         text = context.get("original")
+        context |= ONE_BUTTON
         context["explained"] = answers.explained()
         context["preview"] = _preview(request, text) if text else None
         return super().render_change_form(request, context, *args, **kwargs)

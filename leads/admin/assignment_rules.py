@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from leads import assignment, countries, work
-from leads.admin.choosing import action_choices, country_choices, in_words
+from leads.admin.choosing import ONE_BUTTON, action_choices, country_choices, in_words
 from leads.models import AssignmentRule, Lead, Offer
 from leads.wording import clip, when
 
@@ -137,7 +137,7 @@ class AssignmentRuleAdmin(admin.ModelAdmin):
         return super().get_queryset(request).prefetch_related("offers", "people")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        more = {"worked_here": assignment.offers_worked_here(), "may_try": _may_try(request)}
+        more = {"worked_here": assignment.is_of_use(), "may_try": _may_try(request)}
         return super().changelist_view(request, {**more, **(extra_context or {})})
 
     @admin.display(description=gettext_lazy("takes"))
@@ -154,11 +154,14 @@ class AssignmentRuleAdmin(admin.ModelAdmin):
 
     # The page
 
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return super().add_view(request, form_url, {**ONE_BUTTON, **(extra_context or {})})
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         rule = self.get_object(request, object_id)
-        more = {"warning": warning(rule) if rule else "", "may_try": _may_try(request)}
+        more = {**ONE_BUTTON, "warning": warning(rule) if rule else "", "may_try": _may_try(request)}
         return super().change_view(request, object_id, form_url, {**more, **(extra_context or {})})
 
     def save_model(self, request: HttpRequest, obj: AssignmentRule, form: Any, change: bool) -> None:

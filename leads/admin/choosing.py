@@ -7,6 +7,9 @@ from django.utils.translation import gettext as _
 from leads.countries import countries
 from leads.lead_source import ACTIONS
 
+# For a form with nothing to do after it but to look at the list.
+ONE_BUTTON = {"show_save_and_add_another": False, "show_save_and_continue": False}
+
 
 def action_choices(chosen: Collection[str] = ()) -> list[tuple[str, str]]:
     """Microsoft's actions by label, but for the one that nobody may answer; and codes that somebody chose before."""

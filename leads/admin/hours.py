@@ -105,7 +105,7 @@ class WorkingHoursAdmin(admin.ModelAdmin):
             "said": in_words(hours),
             "due": due.astimezone(ZoneInfo(hours.time_zone)).strftime("%A, %Y-%m-%d %H:%M") if due else "",
             "zone": hours.time_zone,
-            "worked_here": assignment.offers_worked_here(),
+            "worked_here": assignment.is_of_use(),
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/leads/workinghours/page.html", context)

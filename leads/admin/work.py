@@ -99,8 +99,10 @@ def clock_of(lead: Lead, now: datetime, hours: WorkingHours) -> Clock | None:
     """What the first-response clock says of a lead; None where nobody is to answer it."""
     if lead.answered_at:
         took = working_hours.elapsed(lead.received_at, lead.answered_at, hours)
-        said = _("Answered %(ago)s, after %(span)s of working time.")
-        return Clock(said % {"ago": ago(lead.answered_at, now), "span": span(took.total_seconds())}, "well")
+        words = {"ago": ago(lead.answered_at, now), "span": span(took.total_seconds())}
+        if not took:
+            return Clock(_("Answered %(ago)s, before the clock began to run.") % words, "well")
+        return Clock(_("Answered %(ago)s, after %(span)s of working time.") % words, "well")
     if work.why_no_answer(lead):
         return None
     if lead.status == Lead.Status.CLOSED:

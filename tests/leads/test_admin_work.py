@@ -68,6 +68,7 @@ def page(lead: Lead, who: str = "charlie") -> str:
             "Closed without an answer.",
             "plain",
         ),
+        ({"answered_at": NOW - timedelta(hours=3)}, "Answered 3 h ago, before the clock began", "well"),
         ({"answered_at": NOW - timedelta(hours=1)}, "Answered 1 h ago, after 2 h of working time.", "well"),
     ],
 )

@@ -5,5 +5,5 @@
 const link = document.querySelector("[data-open-once]");
 if (link && !history.state?.opened) {
   history.replaceState({ opened: true }, "");
-  location.assign(link.href);
+  addEventListener("load", () => location.assign(link.href)); // earlier, it would end the loading of this page
 }
