@@ -135,6 +135,12 @@ def _dnc_policy(value: object, *_: object) -> str:
     return _text(value)
 
 
+def _worked_in(value: object, *_: object) -> str:
+    if _text(value) and value not in Offer.WorkedIn.values:
+        raise Wrong('Leads are worked on in the "crm" or "here"; "" is for not decided yet.')
+    return _text(value)
+
+
 def _schema(value: object, *_: object) -> object:
     if value is not None and not isinstance(value, dict):
         raise Wrong("This must be a JSON schema, an object in braces, or null for Microsoft's own.")
@@ -192,6 +198,7 @@ _OFFER_VALUES: Mapping[str, Reader] = {
     "enabled": _flag,
     "always_acknowledge": _flag,
     "dnc_policy": _dnc_policy,
+    "worked_in": _worked_in,
     "send_test_leads": _flag,
     "schema": _schema,
 }

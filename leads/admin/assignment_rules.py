@@ -84,6 +84,22 @@ class RuleForm(forms.ModelForm):
         fields["countries"].choices = country_choices(rule.countries)
 
 
+class RowForm(forms.ModelForm):
+    """What the list lets one change of each rule, named for who does not see the headings above."""
+
+    class Meta:
+        model = AssignmentRule
+        fields = ("position", "enabled")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        labels = {"position": _("Position of %(rule)s"), "enabled": _("%(rule)s is enabled")}
+        for name, label in labels.items():
+            field: Any = self.fields[name]
+            field.help_text = ""
+            field.widget.attrs["aria-label"] = label % {"rule": self.instance.name}
+
+
 def _offers(rule: AssignmentRule) -> QuerySet[Offer]:
     worked_here = ~Q(worked_in=Offer.WorkedIn.CRM) & Q(is_demo=False)
     kept = Q(pk__in=rule.offers.values("pk")) if rule.pk else Q()
@@ -139,6 +155,9 @@ class AssignmentRuleAdmin(admin.ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         more = {"worked_here": assignment.is_of_use(), "may_try": _may_try(request)}
         return super().changelist_view(request, {**more, **(extra_context or {})})
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, form=RowForm, **kwargs)
 
     @admin.display(description=gettext_lazy("takes"))
     def takes(self, rule: AssignmentRule) -> str:

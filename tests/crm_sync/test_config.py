@@ -267,6 +267,7 @@ Change = Callable[[dict[str, Any]], object]
         (lambda d: d["offers"][0].update(title=""), "offers[0].title: This field cannot be blank."),
         (lambda d: d["offers"][0].update(offer_id="a.b"), "offers[0].offer_id: Letters, digits, dashes"),
         (lambda d: d["offers"][0].update(dnc_policy="holt"), "offers[0].dnc_policy: There is no policy “holt”; did you mean “hold”?"),
+        (lambda d: d["offers"][0].update(worked_in="there"), "offers[0].worked_in: Leads are worked on in the"),
         (lambda d: d["offers"][0].update(schema=[]), "offers[0].schema: This must be a JSON schema"),
         (lambda d: d["offers"][0].update(schema={"type": "objekt"}), "offers[0].schema: At /type"),
         (lambda d: d["offers"][0].update(endpoint_key="short"), "offers[0].endpoint_key: A key has 32"),
@@ -351,7 +352,12 @@ def test_applying_again_changes_nothing(alices: dict[str, Any]) -> None:
 
 
 def test_what_the_file_does_not_mention_stays(alices: dict[str, Any]) -> None:
-    alices["offers"][0] |= {"always_acknowledge": True, "dnc_policy": "push", "schema": {"type": "object"}}
+    alices["offers"][0] |= {
+        "always_acknowledge": True,
+        "dnc_policy": "push",
+        "worked_in": "crm",
+        "schema": {"type": "object"},
+    }
     alices["destinations"][1] |= {"max_in_flight": 3}
     alices["routes"][1] |= {"needs_approval": True, "enabled": False}
     apply(alices)
@@ -721,6 +727,7 @@ OFFERS = st.lists(
             "enabled": st.booleans(),
             "always_acknowledge": st.booleans(),
             "dnc_policy": st.sampled_from(Offer.DncPolicy.values),
+            "worked_in": st.sampled_from(["", *Offer.WorkedIn.values]),
             "send_test_leads": st.booleans(),
             "schema": st.sampled_from([None, {}, {"type": "object"}]),
         },
