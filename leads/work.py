@@ -127,7 +127,9 @@ def set_status(lead: Lead, status: str, by: Any, now: datetime, reason: str = ""
         old = Lead.objects.select_for_update(no_key=True).only("status", "closed_reason").get(pk=lead.pk)
         if (old.status, old.closed_reason) == (status, reason):
             return False
-        Lead.objects.filter(pk=lead.pk).update(status=status, closed_reason=reason)
+        # A reminder of before is over with a lead that is closed; one may be set for it afterwards.
+        over: dict[str, Any] = {"follow_up_on": None} if status == Lead.Status.CLOSED else {}
+        Lead.objects.filter(pk=lead.pk).update(status=status, closed_reason=reason, **over)
         said = _status_change(old.status, status)
         log(lead, by, now, f"{said}: {reason}" if reason else said)
     return True

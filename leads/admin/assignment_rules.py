@@ -165,7 +165,7 @@ class AssignmentRuleAdmin(admin.ModelAdmin):
 
     @admin.display(description=gettext_lazy("gives to, in turns"))
     def gives_to(self, rule: AssignmentRule) -> SafeString:
-        there = [work.name_of(person) for person in rule.people.all() if person.is_active and person.is_staff]
+        there = [work.name_of(person) for person in in_turn(rule) if person.is_active and person.is_staff]
         trouble = warning(rule)
         return format_html(
             '{}{}<span class="wrong">{}</span>', clip(", ".join(there), 120), " " if trouble else "", trouble
@@ -228,9 +228,14 @@ def conditions_in_words(rule: AssignmentRule) -> str:
     return "; ".join(part for part in said if part) or _("Any lead")
 
 
+def in_turn(rule: AssignmentRule) -> list[Any]:
+    """The people of a rule in the order in which they have their turns."""
+    return sorted(rule.people.all(), key=lambda person: person.pk)
+
+
 def warning(rule: AssignmentRule) -> str:
     """What is wrong with a rule's people; "" where all of them are there."""
-    people = list(rule.people.all())
+    people = in_turn(rule)
     gone = [work.name_of(person) for person in people if not (person.is_active and person.is_staff)]
     if len(gone) == len(people):
         return _("Nobody of this rule is left: it is passed over. Tick somebody, or switch it off.")

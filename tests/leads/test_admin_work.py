@@ -125,6 +125,14 @@ def test_a_lead_is_not_closed_without_a_reason(lead: Lead, given: dict[str, str]
     assert lead.status == Lead.Status.NEW
 
 
+def test_closing_ends_the_reminder_of_before(lead: Lead) -> None:
+    press(lead, "follow_up", on="2199-01-01")
+    press(lead, "close", reason="Bought")
+    assert lead.follow_up_on is None
+    press(lead, "follow_up", on="2199-01-01")
+    assert lead.follow_up_on is not None
+
+
 def test_qualifying_a_closed_lead_takes_its_reason_away(lead: Lead) -> None:
     press(lead, "close", reason="Bought")
     press(lead, "qualify")
