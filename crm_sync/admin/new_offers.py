@@ -23,6 +23,7 @@ from django.utils.translation import ngettext
 
 from crm_sync import publishing
 from crm_sync import wording as words
+from crm_sync.admin import worked_in
 from crm_sync.admin.mapping_page import PUBLISH
 from crm_sync.admin.pages import tell
 from crm_sync.mapping import unmapped_required
@@ -101,6 +102,14 @@ def publish_for_all(page: admin.ModelAdmin, request: HttpRequest, pk: int) -> Ht
         return HttpResponseRedirect(_url(request, destination))
     if request.method == "POST":
         return _publish(page, request, destination)
+    return _show(page, request, destination)
+
+
+def _show(
+    page: admin.ModelAdmin, request: HttpRequest, destination: Destination, *, again: bool = False
+) -> HttpResponse:
+    """`again`: somebody pressed the button and did not say where people work on the leads."""
+    spec = destination.spec
     routes = list(unpublished(destination))
     live = destination.live_mapping
     context = {
@@ -117,6 +126,7 @@ def publish_for_all(page: admin.ModelAdmin, request: HttpRequest, pk: int) -> Ht
         "more": max(0, len(routes) - SHOWN),
         "count": len(routes),
         "chosen": ",".join(str(route.pk) for route in routes),
+        **worked_in.question(request, [route.offer for route in routes], again=again),
     }
     request.current_app = page.admin_site.name
     return TemplateResponse(request, "admin/crm_sync/destination/publish_for_all.html", context)
@@ -132,6 +142,8 @@ def _publish(page: admin.ModelAdmin, request: HttpRequest, destination: Destinat
     routes = [
         route for route in unpublished(destination).select_for_update(of=("self",)) if route.pk in asked
     ]
+    if not worked_in.decide(page, request, [route.offer for route in routes]):
+        return _show(page, request, destination, again=True)
     for route in routes:
         publishing.publish_rules(route, (), timezone.now(), request.user)
         page.log_change(request, destination, _log(route))

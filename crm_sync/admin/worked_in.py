@@ -4,8 +4,9 @@ With that, leads begin to reach a CRM. Whether anybody looks at them here as wel
 there is no telling it from what is stored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -13,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from crm_sync.mapping_owner import Owner
 from leads.models import Offer
+from leads.wording import clip
 
 MAY_DECIDE = "leads.change_offer"
 
@@ -44,25 +46,38 @@ def choices() -> Sequence[Choice]:
     )
 
 
-def is_asked(request: HttpRequest, owner: Owner) -> bool:
-    """Whether this publication is the first of an offer for which nobody has said it."""
-    route = owner.route
-    return (
-        route is not None
-        and owner.live is None
-        and not route.offer.worked_in
-        and request.user.has_perm(MAY_DECIDE)
+def first_of(owner: Owner) -> list[Offer]:
+    """The offer whose first mapping this would be, if it is one."""
+    return [owner.route.offer] if owner.route and owner.live is None else []
+
+
+def undecided(request: HttpRequest, offers: Iterable[Offer]) -> list[Offer]:
+    """Those of these offers for which nobody has said it, if this user may."""
+    return [offer for offer in offers if not offer.worked_in] if request.user.has_perm(MAY_DECIDE) else []
+
+
+def question(request: HttpRequest, offers: Iterable[Offer], *, again: bool = False) -> dict[str, Any]:
+    """What the page asks; nothing where there is nothing to ask. `again`: it was asked and not answered."""
+    asked = undecided(request, offers)
+    if not asked:
+        return {"where": None}
+    title = (
+        _("Where do people work on the leads of %(offer)s?") % {"offer": clip(asked[0].title, 80)}
+        if len(asked) == 1
+        else _("Where do people work on the leads of these offers?")
     )
+    return {"where": {"question": title, "choices": choices(), "again": again}}
 
 
-def decide(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) -> bool:
-    """Keep what was chosen. Returns whether anything was."""
+def decide(page: admin.ModelAdmin, request: HttpRequest, offers: Iterable[Offer]) -> bool:
+    """Keep what was chosen for the offers that were asked about. Returns whether nothing is left to be asked."""
+    asked = undecided(request, offers)
     chosen = request.POST.get("worked_in", "")
-    if owner.route is None or chosen not in Offer.WorkedIn.values:
+    if asked and chosen not in Offer.WorkedIn.values:
         return False
-    offer = owner.route.offer
-    offer.worked_in = chosen
-    offer.save(update_fields=["worked_in"])
-    where = next(each.label for each in choices() if each.value == chosen)
-    page.log_change(request, offer, _("Leads are worked on: %(where)s") % {"where": where})
+    for offer in asked:
+        offer.worked_in = chosen
+        offer.save(update_fields=["worked_in"])
+        where = next(each.label for each in choices() if each.value == chosen)
+        page.log_change(request, offer, _("Leads are worked on: %(where)s") % {"where": where})
     return True

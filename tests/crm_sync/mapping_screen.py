@@ -96,7 +96,7 @@ def confirm(owner: Route | Destination, client: Client, note: str = "") -> Any:
     asked = client.get(url)
     if asked.status_code != 200:
         return asked
-    where = {"worked_in": "here"} if asked.context["asks_where"] else {}
+    where = {"worked_in": "here"} if asked.context["where"] else {}
     return client.post(url, {"seen": asked.context["seen"], "note": note, **where})
 
 

@@ -9,7 +9,8 @@ from crm_sync.mapping_owner import Owner
 from crm_sync.models import Route
 from leads.models import Offer
 from tests.crm_sync.mapping_screen import confirm
-from tests.crm_sync.screens import Demo, text_of, url_of
+from tests.crm_sync.screens import Demo, press, text_of, url_of
+from tests.crm_sync.sending import make_offer, make_route
 from tests.staff import person, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +63,8 @@ def test_without_an_answer_nothing_is_published_and_the_note_stays(
 
 def test_it_is_asked_once(route: Route) -> None:
     publish(route, worked_in="here")
-    Owner(route).obj.mappings.all().delete()
+    route.mappings.all().delete()
+    route.refresh_from_db()
     assert not asks(route)
     assert publish(route).status_code == 302
     assert Offer.objects.get().worked_in == "here"
@@ -104,3 +106,24 @@ def test_the_offers_page_changes_it_at_any_time(route: Route) -> None:
 
 def test_an_offer_that_is_added_is_not_asked_yet() -> None:
     assert "Leads are worked on" not in text_of(signed_in("bob"), "/admin/leads/offer/add/")
+
+
+# Several offers at once
+
+
+def test_publishing_for_all_asks_for_all_of_those_that_are_undecided() -> None:
+    demo = Demo()
+    demo.route.mappings.all().delete()
+    decided = make_route(make_offer(title="Contoso Mail", worked_in="here"), demo.destination)
+    decided.mappings.all().delete()
+    client, url = signed_in("bob"), url_of(demo.destination, "publish_for_all")
+    assert f"{QUESTION} Contoso Backup?" in text_of(client, url)
+    chosen = f"{demo.route.pk},{decided.pk}"
+    assert "Nothing is published yet." in press(client, url, chosen=chosen)
+    assert demo.route.live_mapping is None
+    press(client, url, chosen=chosen, worked_in="crm")
+    assert demo.route.live_mapping is not None
+    assert dict(Offer.objects.values_list("title", "worked_in")) == {
+        "Contoso Backup": "crm",
+        "Contoso Mail": "here",
+    }

@@ -38,7 +38,7 @@ def connected(destination: Destination, *names: str) -> list[Route]:
 def publish(client: Any, destination: Destination) -> str:
     html = html_of(client, page(destination))
     chosen = html.split('name="chosen" value="')[1].split('"')[0]
-    return press(client, page(destination), chosen=chosen)
+    return press(client, page(destination), chosen=chosen, worked_in="here")
 
 
 # Adding offers
@@ -138,7 +138,7 @@ def test_an_offer_that_came_after_the_page_was_opened_is_not_published_unseen() 
     destination = default()
     (seen,) = connected(destination, "backup")
     later = connected(destination, "mail")
-    text = press(signed_in("bob"), page(destination), chosen=f"{seen.pk},x,")
+    text = press(signed_in("bob"), page(destination), chosen=f"{seen.pk},x,", worked_in="here")
     assert "Published for 1 offer" in text
     assert later[0].live_mapping is None
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, expect
 from tests.e2e.accessibility import barriers
 from tests.e2e.browser import Desk, examine, post, tab
 from tests.e2e.conftest import PAYLOADS, Site, StartSite
+from tests.e2e.mapping import works_here
 
 pytestmark = pytest.mark.e2e
 
@@ -137,6 +138,7 @@ def test_j1_a_crm_is_connected_in_the_third_step(desk: Desk) -> None:
     desk.press("Save")
     desk.go("First steps", "Look at it and publish")
     desk.press("Publish…")
+    works_here(desk)
     desk.press("Publish")
     expect(desk.page.get_by_text("Published: v1 is live.")).to_be_visible()
     desk.reads("1 lead came before and was not sent to Demo CRM")
@@ -208,6 +210,7 @@ def test_j1_their_mapping_is_published_for_all_of_them_with_one_press(desk: Desk
         "2 offers send to Demo CRM, and nobody has published a field mapping for them.", "Contoso Mail"
     )
     look(desk, "publish-for-all")
+    works_here(desk)
     desk.press("Publish for these 2 offers")
     expect(desk.page.get_by_text("Published for 2 offers: their leads go to Demo CRM")).to_be_visible()
     desk.go("Offers", "Contoso Drive")
