@@ -44,7 +44,7 @@ def why_not(lead: Lead) -> str:
     """Why nobody works on this lead here, in a sentence; "" where they do."""
     if lead.offer.works_here:
         return ""
-    return _("Leads of this offer are worked on in the CRM.")
+    return _("This offer's leads are worked on in the CRM.")
 
 
 def why_no_answer(lead: Lead) -> str:

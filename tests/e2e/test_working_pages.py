@@ -129,7 +129,7 @@ def test_where_the_crm_is_the_place_nothing_of_it_is_left(desk: Desk, url: str) 
     desk.press("Publish")
     expect(desk.page.get_by_text("Published: v1 is live.")).to_be_visible()
     desk.go("Leads", "Jana Silva")
-    desk.reads("Leads of this offer are worked on in the CRM.")
+    desk.reads("This offer's leads are worked on in the CRM.")
     for words in ("Owner", "Answer by e-mail", "Qualify", "Add a note", "Not answered"):
         expect(desk.main).not_to_contain_text(words)
     examine(desk.page, desk.complaints, "work-lead-in-the-crm")

@@ -330,7 +330,7 @@ def test_a_colleagues_answer_is_nobody_elses_to_take_back(lead: Lead) -> None:
 def test_in_the_crm_hides_all_of_it_and_old_pages_do_nothing(lead: Lead) -> None:
     Offer.objects.update(worked_in=Offer.WorkedIn.CRM)
     text = page(lead)
-    assert "Leads of this offer are worked on in the CRM." in text
+    assert "leads are worked on in the CRM." in text
     for word in (
         "Owner",
         "Not answered",
@@ -342,9 +342,9 @@ def test_in_the_crm_hides_all_of_it_and_old_pages_do_nothing(lead: Lead) -> None
     ):
         assert word not in text, word
     for name, data in BUTTONS.items():
-        assert "are worked on in the CRM" in press(lead, name, **data), name
+        assert "leads are worked on in the CRM" in press(lead, name, **data), name
     said = signed_in("charlie").get(url(lead, "answer"), follow=True).content.decode()
-    assert "are worked on in the CRM" in said
+    assert "leads are worked on in the CRM" in said
     signed_in("charlie").post(url(lead, "note"), {"text": "Hello"})
     assert signed_in("alice").post(url(lead, "change"), {"status": "working"}).status_code == 403
     lead.refresh_from_db()
