@@ -55,6 +55,11 @@ def because(rule: str, taken_for: Sequence[str], person: str, of: int) -> str:
     return said if len(said) <= LONGEST_REASON else f"{said[: LONGEST_REASON - 1]}…"
 
 
+def is_a_rules(because: str) -> bool:
+    """Whether such a reason is a rule's, and no colleague's."""
+    return because.startswith(_("Rule “%(rule)s”: %(what)s; %(turn)s").partition("%(rule)s")[0])
+
+
 # --- Rules ---------------------------------------------------------------------------------------------------
 
 

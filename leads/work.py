@@ -144,15 +144,18 @@ def give_to(lead: Lead, owner: Any, by: Any, now: datetime) -> bool:
     """Make a lead somebody's by hand. Returns whether that changed anything."""
     with transaction.atomic():
         others = Lead.objects.filter(pk=lead.pk).exclude(owner=owner)
-        if not others.update(owner=owner, assigned_because=by_hand(by)):
+        if not others.update(owner=owner, assigned_because=by_hand(by, owner)):
             return False
         log(lead, by, now, _("Owner: %(owner)s") % {"owner": name_of(owner)})
     return True
 
 
-def by_hand(by: Any) -> str:
-    """Why a lead is somebody's that no rule gave them."""
-    return (_("%(person)s chose the owner.") % {"person": name_of(by)})[:200]
+def by_hand(by: Any, owner: Any) -> str:
+    """Why a lead is somebody's that no rule gave them; nothing where it is nobody's."""
+    if owner is None:
+        return ""
+    said = _("Taken by %(person)s") if owner == by else _("Given by %(person)s")
+    return (said % {"person": name_of(by)})[:200]
 
 
 MOST_AT_ONCE = 10_000  # leads that are handed over with one press
@@ -171,7 +174,7 @@ def hand_over(owner: Any, to: Any | None, by: Any, now: datetime) -> int:
         ids = [lead.pk for lead in leads]
         for start in range(0, len(ids), TOGETHER):
             chosen = Lead.objects.filter(pk__in=ids[start : start + TOGETHER], owner=owner)
-            chosen.update(owner=to, assigned_because=by_hand(by) if to else "")
+            chosen.update(owner=to, assigned_because=by_hand(by, to))
         names = {"old": name_of(owner), "new": name_of(to) if to else _("nobody")}
         log_all(leads, by, now, _("Owner: %(old)s → %(new)s") % names)
     return len(leads)

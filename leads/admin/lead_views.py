@@ -141,7 +141,7 @@ class LeadPage(admin.ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Lead, form: Any, change: bool) -> None:
         if "owner" in form.changed_data:
-            obj.assigned_because = by_hand(request.user) if obj.owner else ""
+            obj.assigned_because = by_hand(request.user, obj.owner)
         super().save_model(request, obj, form, change)
 
     def response_change(self, request: HttpRequest, obj: Lead) -> HttpResponse:

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from leads import lead_source
+from leads import assignment, lead_source
 from leads.admin.customers import reason_in_a_sentence
 from leads.models import Lead, Submission
 from leads.ports import TimelineEntry, ports
@@ -73,7 +73,7 @@ def _own(request: HttpRequest, lead: Lead) -> Iterator[TimelineEntry]:
         said = [*_tidied(lead), *(_grouped(lead) if request.user.has_perm("leads.view_customer") else ())]
         if said:
             yield TimelineEntry(lead.routed_at, " ".join(said))
-        if lead.assigned_because:
+        if assignment.is_a_rules(lead.assigned_because):
             words = _("Assigned. %(because)s") % {"because": lead.assigned_because}
             yield TimelineEntry(lead.routed_at, words)
         if lead.action == "DNC" and lead.closed_reason == ARCHIVED:

@@ -160,7 +160,7 @@ def test_who_takes_a_lead_owns_it_and_the_page_says_why(lead: Lead) -> None:
     assert "Rule “All”: any lead; bob&#x27;s turn of 2" in page(lead, "bob")
     assert "This lead is yours now." in press(lead, "take")
     assert str(lead.owner) == "charlie"
-    assert "charlie chose the owner." in page(lead)
+    assert "Taken by charlie" in page(lead)
 
 
 def test_an_owner_chosen_in_the_form_is_no_rules_doing(lead: Lead) -> None:
@@ -169,7 +169,7 @@ def test_an_owner_chosen_in_the_form_is_no_rules_doing(lead: Lead) -> None:
     data = {"status": "new", "owner": str(person("erin").pk), "closed_reason": ""}
     signed_in("charlie").post(url(lead, "change"), data)
     lead.refresh_from_db()
-    assert (str(lead.owner), lead.assigned_because) == ("erin", "charlie chose the owner.")
+    assert (str(lead.owner), lead.assigned_because) == ("erin", "Given by charlie")
 
 
 def test_only_who_sees_the_rules_is_led_to_them(lead: Lead) -> None:

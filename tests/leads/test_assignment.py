@@ -10,7 +10,7 @@ from django.db import connection
 
 from crm_sync import routing
 from leads import assignment
-from leads.assignment import Conditions, because, next_in_turn
+from leads.assignment import Conditions, because, is_a_rules, next_in_turn
 from leads.models import AssignmentRule, Lead, Offer, WorkingHours
 from tests.leads.grouping import JANE, START, care, cared, make_lead, make_offer
 from tests.staff import person
@@ -61,7 +61,13 @@ def test_the_reason_says_what_was_looked_at_and_whose_turn_it_was(
     taken_for: list[str], of: int, said: str
 ) -> None:
     assert because("EMEA", taken_for, "Bob", of) == said
+    assert is_a_rules(said)
     assert len(because("E" * 100, ["country DE"] * 30, "Bob" * 50, of)) == 200
+
+
+def test_what_a_colleague_did_is_no_rules_reason() -> None:
+    assert not is_a_rules("Given by alice")
+    assert not is_a_rules("")
 
 
 # Assigning

@@ -45,7 +45,7 @@ def test_open_leads_go_to_a_colleague_and_their_timelines_say_so(leads: list[Lea
     assert "2 leads are charlie&#x27;s now." in said
     assert owners(leads) == ["charlie", "charlie", "bob", "bob", "bob"]
     lead = Lead.objects.get(pk=leads[0].pk)
-    assert lead.assigned_because == "alice chose the owner."
+    assert lead.assigned_because == "Given by alice"
     assert (
         "alice: Owner: bob → charlie" in client.get(f"/admin/leads/lead/{lead.pk}/change/").content.decode()
     )
