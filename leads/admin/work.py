@@ -65,13 +65,12 @@ class Work:
 
 
 def work_context(request: HttpRequest, lead: Lead) -> dict[str, Any]:
-    """`work` for the panel; None, and the reason in `not_here`, where the lead is worked on in the CRM."""
-    if reason := work.why_not(lead):
-        return {"work": None, "not_here": reason}
+    """`work` for the panel; None where the lead is worked on in the CRM."""
+    if not lead.offer.works_here:
+        return {"work": None}
     now, today, hours = timezone.now(), timezone.localdate(), WorkingHours.current()
     may_change = request.user.has_perm(CHANGE)
     return {
-        "not_here": "",
         "work": Work(
             clock=clock_of(lead, now, hours),
             owner=clip(work.name_of(lead.owner), 80) if lead.owner else "",
