@@ -4,20 +4,37 @@
 build/screenshots: for looking at.
 """
 
+import json
 import os
+import random
 import struct
 import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import cycle, product
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings
 from playwright.sync_api import expect
 
 from tests.e2e.browser import DESK, Desk, browsing, signed_in
-from tests.e2e.conftest import ROOT, Site, _sites
-from tests.e2e.mapping import add_offer, connect_dynamics, lead_comes, new_row, row, send_to, works_here
+from tests.e2e.conftest import ROOT, Site, _sites, wait_until
+from tests.e2e.earlier import came_earlier
+from tests.e2e.mapping import (
+    add_offer,
+    connect_dynamics,
+    lead_comes,
+    new_row,
+    publish,
+    row,
+    send_to,
+    works_here,
+)
 from tests.fakes.dynamics365 import FakeDynamics365
 
 IMAGES = ROOT / "docs" / "images"
@@ -29,13 +46,39 @@ PEOPLE = (
     ("Noah", "Smith", "Tailspin Toys", "+44 20 7946 0000", "GB"),
     ("Jane", "Doe", "Fabrikam", "(425) 555-0134", "US"),
 )
+OFFERS = (("Contoso Analytics", "analytics"), ("Contoso Migration", "migration"))
+A_DAY = ((0, 1, 1, 2), (0, 0, 1, 1), (0, 0, 0, 1))  # leads of each offer
+FIRST_NAMES = ("Ana", "Ben", "Chiara", "Dmitri", "Elif", "Farid", "Grace", "Hugo")
+LAST_NAMES = ("Silva", "Okafor", "Rossi", "Novak", "Tanaka", "Jensen", "Moreau")
+COMPANIES = (
+    ("Fabrikam", "US"),
+    ("Litware", "DE"),
+    ("Proseware", "FR"),
+    ("Tailspin Toys", "GB"),
+    ("Wingtip", "SE"),
+)
+DID = (
+    ("AppSource", "PLT", "Can you show us a restore of 400 mailboxes?"),
+    ("AppSource", "PLT", "What does it cost for 80 people?"),
+    ("AzureMarketplace", "INS", ""),
+    ("AzureMarketplace", "INS", "utm_source=spring24"),
+    ("TestDrive", "StartTestDrive", ""),
+)
 
 
 @contextmanager
 def _desk() -> Iterator[tuple[Desk, Site, FakeDynamics365]]:
-    with FakeDynamics365() as crm, _sites() as start, browsing() as browser:
+    with (
+        FakeDynamics365() as crm,
+        _sites() as start,
+        browsing() as browser,
+        tempfile.TemporaryDirectory() as spool,
+    ):
         site = start(
-            ALLOW_PRIVATE_DESTINATIONS="true", PUBLIC_URL="https://leads.contoso.example", EMAIL_URL=NO_MAIL
+            ALLOW_PRIVATE_DESTINATIONS="true",
+            PUBLIC_URL="https://leads.contoso.example",
+            EMAIL_URL=NO_MAIL,
+            SPOOL_DIR=spool,
         )
         with signed_in(browser, site) as desk:
             yield desk, site, crm
@@ -103,8 +146,40 @@ def walk(desk: Desk, site: Site, crm: FakeDynamics365) -> None:
     desk.go("Leads", "Jane Doe")
     desk.reads_soon("In Dynamics 365 since")
     take(desk, "lead")
+    a_month(desk, site, url)
     desk.open("Home")
-    take(desk, "home")
+    take(desk, "home", until=900)
+    desk.open("Leads")
+    take(desk, "inbox", until=900)
+
+
+def a_month(desk: Desk, site: Site, url: str) -> None:
+    """Two more offers, and leads of the last 30 days: they come in as those do that came while the database was away."""
+    desk.go("Demo CRM", "Remove all demo data")
+    desk.press("Remove all demo data")
+    urls = [url]
+    for title, offer in OFFERS:
+        urls.append(add_offer(desk, title, offer))
+        send_to(desk, title, "Dynamics 365")
+        publish(desk)
+    settings.configure(SPOOL_DIR=Path(site.settings["SPOOL_DIR"]))  # of the function that writes there
+    chance, now = random.Random(30), datetime.now(UTC)
+    names = cycle(product(LAST_NAMES, FIRST_NAMES))
+    for day in range(29, -1, -1):
+        for to, a_day in zip(urls, A_DAY, strict=True):
+            for _ in range(chance.choice(a_day)):
+                last, first = next(names)
+                at = now - timedelta(days=day, minutes=chance.randint(20, 500))
+                came_earlier(to, _body(first, last, *chance.choice(DID)), at)
+    wait_until(lambda: not any(settings.SPOOL_DIR.glob("*.lead")), what="the last lead")
+
+
+def _body(first: str, last: str, source: str, action: str, said: str) -> bytes:
+    company, country = COMPANIES[len(first + last) % len(COMPANIES)]
+    person = {"FirstName": first, "LastName": last, "Email": f"{first}.{last}@example.com".lower()}
+    person |= {"Company": company, "Country": country, "Phone": "+1 425 555 0134", "Title": "IT manager"}
+    listing = {"LeadSource": f"{source}-{action}|contoso.backup", "ActionCode": action, "Description": said}
+    return json.dumps({"UserDetails": person, **listing}).encode()
 
 
 def every_page() -> int:

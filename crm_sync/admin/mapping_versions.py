@@ -62,10 +62,7 @@ def _publish(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) -> Http
     return _show_publish(page, request, owner)
 
 
-def _show_publish(
-    page: admin.ModelAdmin, request: HttpRequest, owner: Owner, *, again: bool = False
-) -> HttpResponse:
-    """`again`: somebody pressed *Publish* and did not say where people work on the leads."""
+def _show_publish(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) -> HttpResponse:
     changed = _changed(owner)
     if _is_live(owner, changed):
         tell(request, _nothing(owner), messages.INFO)
@@ -82,8 +79,7 @@ def _show_publish(
         "missing": unmapped_required(owner.whole(rules), owner.spec.fields),
         "others": _others(owner, changed),
         "first": owner.live is None,
-        **worked_in.question(request, worked_in.first_of(owner), again=again),
-        "note": request.POST.get("note", ""),
+        **worked_in.question(request, worked_in.first_of(owner)),
     }
     return render(page, request, owner, "publish", context)
 
@@ -154,8 +150,7 @@ def _go_live(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) -> Http
     if request.POST.get("seen") != row_forms.digest(owner.rules):
         tell(request, "The draft changed in the meantime. Look again, then publish.", messages.WARNING)
         return HttpResponseRedirect(owner.url("mapping_publish"))
-    if not worked_in.decide(page, request, worked_in.first_of(owner)):
-        return _show_publish(page, request, owner, again=True)
+    worked_in.decide(page, request, worked_in.first_of(owner))
     draft = publishing.draft_of(owner.obj, request.user)
     if not owner.draft and not owner.live:
         draft.replace_rules(rules_of(owner))

@@ -105,10 +105,7 @@ def publish_for_all(page: admin.ModelAdmin, request: HttpRequest, pk: int) -> Ht
     return _show(page, request, destination)
 
 
-def _show(
-    page: admin.ModelAdmin, request: HttpRequest, destination: Destination, *, again: bool = False
-) -> HttpResponse:
-    """`again`: somebody pressed the button and did not say where people work on the leads."""
+def _show(page: admin.ModelAdmin, request: HttpRequest, destination: Destination) -> HttpResponse:
     spec = destination.spec
     routes = list(unpublished(destination))
     live = destination.live_mapping
@@ -126,7 +123,7 @@ def _show(
         "more": max(0, len(routes) - SHOWN),
         "count": len(routes),
         "chosen": ",".join(str(route.pk) for route in routes),
-        **worked_in.question(request, [route.offer for route in routes], again=again),
+        **worked_in.question(request, [route.offer for route in routes]),
     }
     request.current_app = page.admin_site.name
     return TemplateResponse(request, "admin/crm_sync/destination/publish_for_all.html", context)
@@ -142,8 +139,7 @@ def _publish(page: admin.ModelAdmin, request: HttpRequest, destination: Destinat
     routes = [
         route for route in unpublished(destination).select_for_update(of=("self",)) if route.pk in asked
     ]
-    if not worked_in.decide(page, request, [route.offer for route in routes]):
-        return _show(page, request, destination, again=True)
+    worked_in.decide(page, request, [route.offer for route in routes])
     for route in routes:
         publishing.publish_rules(route, (), timezone.now(), request.user)
         page.log_change(request, destination, _log(route))

@@ -56,8 +56,8 @@ def undecided(request: HttpRequest, offers: Iterable[Offer]) -> list[Offer]:
     return [offer for offer in offers if not offer.worked_in] if request.user.has_perm(MAY_DECIDE) else []
 
 
-def question(request: HttpRequest, offers: Iterable[Offer], *, again: bool = False) -> dict[str, Any]:
-    """What the page asks; nothing where there is nothing to ask. `again`: it was asked and not answered."""
+def question(request: HttpRequest, offers: Iterable[Offer]) -> dict[str, Any]:
+    """What the page asks; nothing where there is nothing to ask."""
     asked = undecided(request, offers)
     if not asked:
         return {"where": None}
@@ -66,18 +66,16 @@ def question(request: HttpRequest, offers: Iterable[Offer], *, again: bool = Fal
         if len(asked) == 1
         else _("Where do people work on the leads of these offers?")
     )
-    return {"where": {"question": title, "choices": choices(), "again": again}}
+    return {"where": {"question": title, "choices": choices()}}
 
 
-def decide(page: admin.ModelAdmin, request: HttpRequest, offers: Iterable[Offer]) -> bool:
-    """Keep what was chosen for the offers that were asked about. Returns whether nothing is left to be asked."""
-    asked = undecided(request, offers)
+def decide(page: admin.ModelAdmin, request: HttpRequest, offers: Iterable[Offer]) -> None:
+    """Keep what was chosen for the offers that were asked about. Nothing chosen: it is asked again next time."""
     chosen = request.POST.get("worked_in", "")
-    if asked and chosen not in Offer.WorkedIn.values:
-        return False
-    for offer in asked:
+    if chosen not in Offer.WorkedIn.values:
+        return
+    for offer in undecided(request, offers):
         offer.worked_in = chosen
         offer.save(update_fields=["worked_in"])
         where = next(each.label for each in choices() if each.value == chosen)
         page.log_change(request, offer, _("Leads are worked on: %(where)s") % {"where": where})
-    return True

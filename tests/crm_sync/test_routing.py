@@ -230,4 +230,4 @@ def test_routing_costs_the_same_for_one_lead_as_for_many(offer: Offer, destinati
         with CaptureQueriesContext(connection) as queries:
             routing.route_waiting(START)
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 11
+    assert counts[0] == counts[1] <= 12

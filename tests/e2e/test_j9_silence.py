@@ -15,12 +15,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from leads import spool
-from leads.intake import Received
 from leads.silence import PARTNER_CENTER
 from tests.e2e.accessibility import barriers
 from tests.e2e.browser import Desk, examine, post
 from tests.e2e.conftest import Site, StartSite, wait_until
+from tests.e2e.earlier import came_earlier
 from tests.e2e.mailbox import Mailbox, receiving
 from tests.e2e.mapping import add_offer
 
@@ -51,12 +50,6 @@ def lead(name: str, offer: str) -> bytes:
     return json.dumps(
         {"UserDetails": person, "ActionCode": "INS", "LeadSource": f"SPZA-INS|contoso.{offer}"}
     ).encode()
-
-
-def came_earlier(url: str, body: bytes, at: datetime) -> None:
-    """What the site does with a POST while its database is away."""
-    received = Received(body=body, content_type="application/json", announced=len(body), headers={})
-    spool.put(url.rpartition("/")[2], received, at)
 
 
 def serious(desk: Desk) -> list[str]:
