@@ -18,13 +18,13 @@ from itertools import cycle, product
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import django
 import pytest
-from django.conf import settings
+from django.test import override_settings
 from playwright.sync_api import expect
 
 from tests.e2e.browser import DESK, Desk, browsing, signed_in
 from tests.e2e.conftest import ROOT, Site, _sites, wait_until
-from tests.e2e.earlier import came_earlier
 from tests.e2e.mapping import (
     add_offer,
     connect_dynamics,
@@ -157,28 +157,32 @@ def a_month(desk: Desk, site: Site, url: str) -> None:
     """Two more offers, and leads of the last 30 days: they come in as those do that came while the database was away."""
     desk.go("Demo CRM", "Remove all demo data")
     desk.press("Remove all demo data")
-    urls = [url]
+    urls = {"backup": url}
     for title, offer in OFFERS:
-        urls.append(add_offer(desk, title, offer))
+        urls[offer] = add_offer(desk, title, offer)
         send_to(desk, title, "Dynamics 365")
         publish(desk)
-    settings.configure(SPOOL_DIR=Path(site.settings["SPOOL_DIR"]))  # of the function that writes there
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    django.setup()
+    from tests.e2e.earlier import came_earlier  # which needs Django
+
     chance, now = random.Random(30), datetime.now(UTC)
     names = cycle(product(LAST_NAMES, FIRST_NAMES))
-    for day in range(29, -1, -1):
-        for to, a_day in zip(urls, A_DAY, strict=True):
+    waiting = Path(site.settings["SPOOL_DIR"])
+    with override_settings(SPOOL_DIR=waiting):
+        for day, ((offer, to), a_day) in product(range(29, -1, -1), zip(urls.items(), A_DAY, strict=True)):
             for _ in range(chance.choice(a_day)):
                 last, first = next(names)
                 at = now - timedelta(days=day, minutes=chance.randint(20, 500))
-                came_earlier(to, _body(first, last, *chance.choice(DID)), at)
-    wait_until(lambda: not any(settings.SPOOL_DIR.glob("*.lead")), what="the last lead")
+                came_earlier(to, _body(offer, first, last, *chance.choice(DID)), at)
+    wait_until(lambda: not any(waiting.glob("*.lead")), what="the last lead")
 
 
-def _body(first: str, last: str, source: str, action: str, said: str) -> bytes:
+def _body(offer: str, first: str, last: str, source: str, action: str, said: str) -> bytes:
     company, country = COMPANIES[len(first + last) % len(COMPANIES)]
     person = {"FirstName": first, "LastName": last, "Email": f"{first}.{last}@example.com".lower()}
-    person |= {"Company": company, "Country": country, "Phone": "+1 425 555 0134", "Title": "IT manager"}
-    listing = {"LeadSource": f"{source}-{action}|contoso.backup", "ActionCode": action, "Description": said}
+    person |= {"Company": company, "Country": country, "Title": "IT manager"}
+    listing = {"LeadSource": f"{source}-{action}|contoso.{offer}", "ActionCode": action, "Description": said}
     return json.dumps({"UserDetails": person, **listing}).encode()
 
 
