@@ -62,6 +62,8 @@ def _belongs(item: pytest.Item) -> bool:
         return connection.vendor in only
     if connection.vendor == "sqlite":
         return True
+    if "looks" in marks:
+        return False
     return bool(marks & {"django_db", "e2e"}) or not DATABASE_FIXTURES.isdisjoint(
         getattr(item, "fixturenames", ())
     )

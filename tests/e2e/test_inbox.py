@@ -15,7 +15,7 @@ from tests.e2e.accessibility import barriers
 from tests.e2e.browser import DESK, PHONE, Complaints, Desk, tab
 from tests.e2e.conftest import Site, StartSite
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.looks]
 Sit = Callable[..., AbstractContextManager[Desk]]
 DEMO = {"Jane Doe", "Li Wei", "Amélie Dubois", "Noah Smith", "Mia Lind"}
 

@@ -13,7 +13,7 @@ from tests.e2e.accessibility import barriers
 from tests.e2e.browser import Desk, examine, post, tab
 from tests.e2e.conftest import Site, StartSite
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.looks]
 WHO = ("Ada", "Ben", "Cleo")
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e.browser import PHONE, Desk, examine, for_everybody, post, tab
 from tests.e2e.conftest import Site, StartSite
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.looks]
 
 WORD = "W" * 10_000
 ZALGO = "Z" + "".join(chr(0x300 + number % 0x70) for number in range(400)) + "algo"

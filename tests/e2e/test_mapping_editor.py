@@ -13,7 +13,7 @@ from tests.e2e.browser import DESK, PHONE, SEEN, Complaints, Desk, tab
 from tests.e2e.conftest import Site, StartSite
 from tests.e2e.mapping import row
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.looks]
 
 MANY = 200
 OFFER = "Contoso Backup (demo)"

@@ -13,7 +13,7 @@ from tests.e2e.browser import DESK, PHONE, Desk, examine
 from tests.e2e.conftest import Site, StartSite
 from tests.e2e.mapping import add_offer, lead_comes, send_to
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.looks]
 
 
 @pytest.fixture(scope="module")
