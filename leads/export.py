@@ -53,7 +53,7 @@ COLUMNS: tuple[tuple[Any, Value], ...] = (
     (gettext_lazy("State"), lambda lead, zone: lead.get_status_display() if lead.offer.works_here else ""),
     (gettext_lazy("Closed reason"), lambda lead, zone: lead.closed_reason),
     (gettext_lazy("Owner"), lambda lead, zone: str(lead.owner or "")),
-    (gettext_lazy("Answer due"), lambda lead, zone: _local(lead.answer_due_at, zone)),
+    (gettext_lazy("Answer due"), lambda lead, zone: _due(lead, zone)),
     (gettext_lazy("Answered"), lambda lead, zone: _local(lead.answered_at, zone)),
     (gettext_lazy("Follow-up"), lambda lead, zone: lead.follow_up_on or ""),
     (gettext_lazy("Archived"), lambda lead, zone: _local(lead.archived_at, zone)),
@@ -69,6 +69,10 @@ COLUMNS: tuple[tuple[Any, Value], ...] = (
     (gettext_lazy("Customer"), lambda lead, zone: lead.customer_id or ""),
     (gettext_lazy("Lead"), lambda lead, zone: str(lead.pk)),
 )
+
+
+def _due(lead: Lead, zone: tzinfo) -> object:
+    return _local(lead.answer_due_at, zone) if lead.offer.works_here else ""
 
 
 def _country(lead: Lead) -> str:

@@ -53,7 +53,13 @@ def why_no_answer(lead: Lead) -> str:
         return _("Do not contact: the customer asked for another partner on your page.")
     if lead.is_test:
         return _("This is Microsoft's test: nobody waits for an answer.")
+    if not is_reachable(lead):
+        return _("No e-mail address and no phone number came with this lead: there is nobody to answer.")
     return why_not(lead)
+
+
+def is_reachable(lead: Lead) -> bool:
+    return bool(lead.email or lead.phone)
 
 
 def is_dnc(lead: Lead) -> bool:
@@ -75,7 +81,7 @@ _hours = Prepared(lambda: WorkingHours.objects.order_by("pk"))
 
 def start_clocks(leads: Sequence[Lead], now: datetime) -> None:
     """Say by when these new leads should be answered. Whoever routes them saves it."""
-    waiting = [lead for lead in leads if wants_answer(lead)]
+    waiting = [lead for lead in leads if wants_answer(lead) and is_reachable(lead)]
     if waiting:
         hours = next(iter(_hours()), None) or WorkingHours()
         for lead in waiting:

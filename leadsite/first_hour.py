@@ -134,7 +134,8 @@ def _test(request: HttpRequest, offers: QuerySet[Offer]) -> Step:
     arrived = Lead.objects.filter(
         offer__is_demo=False, submission__origin__in=Submission.FROM_OUTSIDE
     ).order_by()
-    lead = arrived.select_related("offer").only("is_test", "offer__title").first()
+    some = arrived.select_related("offer").only("is_test", "offer__title")
+    lead = some.filter(is_test=False).first() or some.first()
     offer = lead.offer if lead else offers.first()
     url = f"{reverse('admin:leads_offer_change', args=[offer.pk])}#endpoint-url" if offer else ""
     if lead is None:

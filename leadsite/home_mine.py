@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from leads.figures import midnight_of
 from leads.models import Lead, Offer
-from leadsite.lead_links import leads_url
+from leadsite.lead_links import COUNTED, leads_url
 
 CAP = 10_000  # leads counted
 LATELY = 30  # days in which a lead came that is counted as late: no index finds the few among a million
@@ -34,7 +34,7 @@ def mine(request: HttpRequest) -> list[Mine]:
     here = list(Offer.objects.exclude(worked_in=Offer.WorkedIn.CRM).values_list("pk", flat=True))
     if user.has_perm("leads.change_offer") or not user.has_perm("leads.change_lead") or not here:
         return []
-    work = Lead.objects.filter(offer__in=here, is_test=False, archived_at=None).order_by()
+    work = Lead.objects.counted().filter(offer__in=here, archived_at=None).order_by()
     since = timezone.localdate() - timedelta(days=LATELY)
     new = _count(work.filter(Q(owner=user.pk) | Q(owner=None), status=Lead.Status.NEW))
     late = _count(
@@ -50,18 +50,18 @@ def mine(request: HttpRequest) -> list[Mine]:
         Mine(
             _capped(new),
             ngettext("new for you or nobody", "new for you or nobody", new),
-            leads_url(view="needs_me", status__exact="new"),
+            leads_url(view="needs_me", status__exact="new", **COUNTED),
         ),
         Mine(
             _capped(late),
             ngettext("late", "late", late),
-            leads_url(answer="late", **{"from": since.isoformat()}),
+            leads_url(answer="late", **{"from": since.isoformat()}, **COUNTED),
             late > 0,
         ),
         Mine(
             _capped(follow_ups),
             ngettext("follow-up today", "follow-ups today", follow_ups),
-            leads_url(owner="me", follow_up="due"),
+            leads_url(owner="me", follow_up="due", **COUNTED),
         ),
     ]
 

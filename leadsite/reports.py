@@ -145,12 +145,24 @@ def report(period: Period) -> Report:
             "offer", _("By offer"), found.offers, found.leads, titles.get, lambda pk: url(offer__id__exact=pk)
         ),
         _table(
-            "source", _("By source"), found.sources, found.leads, lambda name: name or _("No source named")
+            "source",
+            _("By source"),
+            found.sources,
+            found.leads,
+            lambda name: name or _("No source named"),
+            lambda name: _source_url(name, url),
         ),
         _table(
             "action", _("By action"), found.actions, found.leads, _action, lambda code: _action_url(code, url)
         ),
-        _table("country", _("By country"), found.countries, found.leads, _country),
+        _table(
+            "country",
+            _("By country"),
+            found.countries,
+            found.leads,
+            _country,
+            lambda code: url(country=code or "none"),
+        ),
         _table(
             "campaign",
             _("By campaign"),
@@ -199,6 +211,15 @@ def _share(number: int, of: int) -> int:
 
 def _action(code: str) -> str:
     return action_label(code) or _("No action named")
+
+
+def _source_url(name: str, url: Any) -> str:
+    """Of the sources that the list can be narrowed to."""
+    # Here, because it asks for the site that this module is a part of.
+    from leads.admin.inbox_filters import SourceFilter
+
+    known = {label: key for key, (label, _spelt) in SourceFilter.SPELLINGS.items()}
+    return url(source=known[name]) if name in known else ""
 
 
 def _action_url(code: str, url: Any) -> str:

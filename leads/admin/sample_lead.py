@@ -60,6 +60,7 @@ def page(pages: ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
         "back": _url(offer),
         "kinds": [_kind(offer, code) for code in samples.KINDS],
         "chosen": kind,
+        "way": request.GET.get("way", ""),
         "can_walk": bool(ports.post_to_ourselves) and offer.endpoints.open(timezone.now()).exists(),
     }
     request.current_app = pages.admin_site.name

@@ -80,18 +80,19 @@ def asked_for(query: QueryDict) -> str:
 def tabs(request: HttpRequest) -> list[Tab]:
     """The views of this user, with the one that is shown marked."""
     now = normal(request.GET.urlencode())
-    found = list(_of_everybody(request, now))
+    found: list[Tab] = []
     for view in _seen(request):
         may = _may(request, view, RENAME) or _may(request, view, DELETE)
         edit = reverse("admin:leads_lead_view", args=[view.pk]) if may else ""
         found.append(Tab(view.name, view.query, normal(view.query) == now, view.owner_id is None, edit))
-    return found
+    own_is_shown = any(tab.current for tab in found)
+    return [*_of_everybody(request, now, own_is_shown=own_is_shown), *found]
 
 
-def _of_everybody(request: HttpRequest, now: str) -> Iterator[Tab]:
+def _of_everybody(request: HttpRequest, now: str, *, own_is_shown: bool) -> Iterator[Tab]:
     if works_here(request):
-        # It stays the view in which somebody narrows it further.
-        yield Tab(_("Needs me"), NEEDS_ME, request.GET.get(VIEW) == "needs_me")
+        # It stays the view in which somebody narrows it further, until that has a name.
+        yield Tab(_("Needs me"), NEEDS_ME, request.GET.get(VIEW) == "needs_me" and not own_is_shown)
         yield Tab(_("Mine"), MINE, now == MINE)
         yield Tab(_("Unanswered"), UNANSWERED, now == UNANSWERED)
     yield Tab(_("All"), ALL, now == ALL)

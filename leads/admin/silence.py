@@ -88,7 +88,7 @@ def panel(request: HttpRequest, offer: Offer) -> SafeString:
 def _test_url(request: HttpRequest, offer: Offer) -> str:
     """Where a test is sent through the URL, for those who may."""
     may = request.user.has_perm(sample_lead.PERMISSION)
-    return reverse("admin:leads_offer_sample", args=[offer.pk]) if may else ""
+    return f"{reverse('admin:leads_offer_sample', args=[offer.pk])}?way=outside" if may else ""
 
 
 def calm(admin: ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:

@@ -52,6 +52,8 @@ class Work:
     may_change: bool
     may_take: bool
     no_answer: str  # why nobody may answer; "" where the buttons are
+    may_mail: bool
+    may_call: bool
     is_answered: bool
     is_new: bool
     is_qualified: bool
@@ -80,6 +82,8 @@ def work_context(request: HttpRequest, lead: Lead) -> dict[str, Any]:
             may_change=may_change,
             may_take=may_change and request.user.has_perm(ASSIGN) and lead.owner_id != request.user.pk,
             no_answer=work.why_no_answer(lead),
+            may_mail=bool(lead.email),
+            may_call=bool(lead.phone),
             is_answered=lead.answered_at is not None,
             is_new=lead.status == Lead.Status.NEW,
             is_qualified=lead.status == Lead.Status.QUALIFIED,

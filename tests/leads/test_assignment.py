@@ -16,7 +16,7 @@ from tests.leads.grouping import JANE, START, care, cared, make_lead, make_offer
 from tests.staff import person
 
 DE = {"country": "Germany"}
-PLT = {"action": "PLT"}
+PLT = {"action": "PLT", "phone": "+1 425 555 0134"}
 
 
 # Deciding
@@ -206,9 +206,9 @@ def test_the_worker_says_by_when_a_lead_should_be_answered(offer: Offer) -> None
 
 @pytest.mark.django_db
 def test_hours_of_ones_own_hold_for_leads_from_then_on(offer: Offer) -> None:
-    before = cared(offer, received_at=START.replace(day=20, hour=15))
+    before = cared(offer, **PLT, received_at=START.replace(day=20, hour=15))
     WorkingHours.objects.create(answer_within=1)
-    after = cared(offer, received_at=START.replace(day=20, hour=15))
+    after = cared(offer, **PLT, received_at=START.replace(day=20, hour=15))
     WorkingHours.objects.update(answer_within=None)
     off = cared(offer)
     for lead in (before, after, off):

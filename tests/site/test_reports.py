@@ -103,7 +103,7 @@ def test_each_question_has_its_table_and_each_number_its_list() -> None:
         *(row for table in report.tables for row in table.rows),
     ]
     linked = [row for row in rows if row.url]
-    assert len(linked) == 1 + 2 + 2
+    assert len(linked) == 1 + 2 + 2 + 2 + 2
     for row in linked:
         assert client.get(row.url).context["cl"].result_count == row.number, row.url
 
