@@ -9,6 +9,8 @@ from django.db.models import F, OuterRef, Subquery, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from leads import spool
 from leads.models import Endpoint, Refusal
@@ -41,22 +43,30 @@ def _spooled(now: datetime) -> Iterator[Notice]:
     if failed := len(spool.failed()):
         yield Notice(
             "error",
-            f"{_count(failed, 'spooled request')} could not be taken in, and no list shows them. Tell whoever runs "
-            f"this site: they are in SPOOL_DIR, in files that end in {spool.FAILED}, and the log says why.",
+            ngettext(
+                "%(number)s spooled request could not be taken in, and no list shows them. Tell whoever runs "
+                "this site: they are in SPOOL_DIR, in files that end in %(ending)s, and the log says why.",
+                "%(number)s spooled requests could not be taken in, and no list shows them. Tell whoever runs "
+                "this site: they are in SPOOL_DIR, in files that end in %(ending)s, and the log says why.",
+                failed,
+            )
+            % {"number": f"{failed:,}", "ending": spool.FAILED},
             everywhere=True,
         )
     late = sum(spool.received_at(path) < now - LATE for path in spool.waiting())
     if late:
         yield Notice(
             "warning",
-            f"{_count(late, 'request')} came while the database was away and wait to be taken in. If that lasts, the "
-            "worker does not run.",
+            ngettext(
+                "%(number)s request came while the database was away and wait to be taken in. If that lasts, the "
+                "worker does not run.",
+                "%(number)s requests came while the database was away and wait to be taken in. If that lasts, the "
+                "worker does not run.",
+                late,
+            )
+            % {"number": f"{late:,}"},
             everywhere=True,
         )
-
-
-def _count(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _refused(since: datetime, *reasons: str) -> Iterable[Any]:
@@ -73,23 +83,36 @@ def _refused(since: datetime, *reasons: str) -> Iterable[Any]:
 def _too_fast(row: dict[str, Any]) -> Notice:
     return Notice(
         "error",
-        f"{_title(row)}: {_requests(row)} refused in the last hour, because they came faster than INTAKE_RATE "
-        f"({settings.INTAKE_RATE} a second) allows. They are not stored. If they were real leads, raise "
-        "INTAKE_RATE; if not, rotate the URL.",
+        ngettext(
+            "%(offer)s: %(number)s request was refused in the last hour, because they came faster than INTAKE_RATE "
+            "(%(rate)s a second) allows. They are not stored. If they were real leads, raise "
+            "INTAKE_RATE; if not, rotate the URL.",
+            "%(offer)s: %(number)s requests were refused in the last hour, because they came faster than INTAKE_RATE "
+            "(%(rate)s a second) allows. They are not stored. If they were real leads, raise "
+            "INTAKE_RATE; if not, rotate the URL.",
+            row["times"],
+        )
+        % {"offer": _title(row), "number": f"{row['times']:,}", "rate": settings.INTAKE_RATE},
         _offer_url(row),
-        "Open the offer",
+        _("Open the offer"),
         everywhere=True,
     )
 
 
 def _unavailable(row: dict[str, Any]) -> Notice:
     offer = f"{_title(row)}: " if row["endpoint__offer"] else ""
+    said = ngettext(
+        "%(number)s request was refused in the last hour, because the database did not answer. They are not "
+        "stored, and Microsoft does not send them again: look for missing leads in Partner Center, Referrals, Leads.",
+        "%(number)s requests were refused in the last hour, because the database did not answer. They are not "
+        "stored, and Microsoft does not send them again: look for missing leads in Partner Center, Referrals, Leads.",
+        row["times"],
+    ) % {"number": f"{row['times']:,}"}
     return Notice(
         "error",
-        f"{offer}{_requests(row)} refused in the last hour, because the database did not answer. They are not "
-        "stored, and Microsoft does not send them again: look for missing leads in Partner Center, Referrals, Leads.",
+        f"{offer}{said}",
         _offer_url(row),
-        "Open the offer",
+        _("Open the offer"),
         everywhere=True,
     )
 
@@ -97,10 +120,16 @@ def _unavailable(row: dict[str, Any]) -> Notice:
 def _old_url(row: dict[str, Any]) -> Notice:
     return Notice(
         "warning",
-        f"Partner Center still has an old URL of {_title(row)}: {_requests(row)} refused in the last 24 hours. "
-        "Paste the new one.",
+        ngettext(
+            "Partner Center still has an old URL of %(offer)s: %(number)s request was refused in the last 24 hours. "
+            "Paste the new one.",
+            "Partner Center still has an old URL of %(offer)s: %(number)s requests were refused in the last 24 hours. "
+            "Paste the new one.",
+            row["times"],
+        )
+        % {"offer": _title(row), "number": f"{row['times']:,}"},
         _offer_url(row),
-        "Get the URL",
+        _("Get the URL"),
     )
 
 
@@ -119,19 +148,18 @@ def _ending(now: datetime) -> Iterator[Notice]:
         offer, title, ends, last = row
         yield Notice(
             "warning",
-            f"Partner Center still has an old URL of {clip(title, 80)}; the last request came {ago(last, now)}. "
-            f"It takes leads until {clock(ends)}, then they are lost. Paste the new one.",
+            _(
+                "Partner Center still has an old URL of %(offer)s; the last request came %(ago)s. "
+                "It takes leads until %(end)s, then they are lost. Paste the new one."
+            )
+            % {"offer": clip(title, 80), "ago": ago(last, now), "end": clock(ends)},
             reverse("admin:leads_offer_change", args=[offer]),
-            "Get the URL",
+            _("Get the URL"),
         )
 
 
-def _requests(row: dict[str, Any]) -> str:
-    return f"{_count(row['times'], 'request')} {'was' if row['times'] == 1 else 'were'}"
-
-
 def _title(row: dict[str, Any]) -> str:
-    return clip(row["endpoint__offer__title"] or "An offer", 80)
+    return clip(row["endpoint__offer__title"] or _("An offer"), 80)
 
 
 def _offer_url(row: dict[str, Any]) -> str:

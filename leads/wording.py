@@ -11,8 +11,11 @@ from urllib.parse import quote
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join, html_safe
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from leads import lead_source
 from leads.models import Lead
@@ -20,16 +23,20 @@ from leads.models import Lead
 LINE = 160  # characters of a stranger's text in a list or a heading
 FIELD = 2_000  # characters of one field on the lead's page
 
-FOR_INFORMATION = "Microsoft sent this for information: the customer asked for another partner on your page."
-DNC = f"Do not contact. {FOR_INFORMATION}"
-NO_EMAIL = "This lead has no e-mail. Some offer types and privacy rules cause this."
-EDU = (
+FOR_INFORMATION = gettext_lazy(
+    "Microsoft sent this for information: the customer asked for another partner on your page."
+)
+DNC = gettext_lazy(
+    "Do not contact. Microsoft sent this for information: the customer asked for another partner on your page."
+)
+NO_EMAIL = gettext_lazy("This lead has no e-mail. Some offer types and privacy rules cause this.")
+EDU = gettext_lazy(
     "Microsoft withholds personal data of .edu users. You may have had an e-mail about this lead. "
     "To get the contact, open a Partner Center support ticket."
 )
-ANSWER_FIRST = "The customer pressed Contact me and waits for an answer."
+ANSWER_FIRST = gettext_lazy("The customer pressed Contact me and waits for an answer.")
 WARM = timedelta(hours=24)  # how long a test drive that began is on a customer's mind
-REPEATED_TWICE = "Received twice within 10 minutes; shown once."
+REPEATED_TWICE = gettext_lazy("Received twice within 10 minutes; shown once.")
 
 
 def as_text(value: object) -> str:
@@ -45,31 +52,36 @@ def clip(text: str, length: int = LINE) -> str:
 def clip_and_tell(text: str, length: int = FIELD) -> str:
     """The beginning of a text, and how much more there is."""
     left = len(text) - length
-    return text if left <= 0 else f"{text[:length]}… ({left:,} more characters: see the original request)"
+    if left <= 0:
+        return text
+    more = _("(%(number)s more characters: see the original request)") % {"number": f"{left:,}"}
+    return f"{text[:length]}… {more}"
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:
     """How long ago, as people say it; a date from a week on."""
     seconds = ((now or timezone.now()) - moment).total_seconds()
     if seconds < 60:
-        return "just now"
+        return _("just now")
     if seconds < 3600:
-        return f"{seconds // 60:.0f} min ago"
+        return _("%(number)s min ago") % {"number": f"{seconds // 60:.0f}"}
     if seconds < 86_400:
-        return f"{seconds // 3600:.0f} h ago"
+        return _("%(number)s h ago") % {"number": f"{seconds // 3600:.0f}"}
     days = int(seconds // 86_400)
     if days < 7:
-        return f"{days} day{'s' if days > 1 else ''} ago"
+        return ngettext("%(number)s day ago", "%(number)s days ago", days) % {"number": days}
     return f"{timezone.localtime(moment):%Y-%m-%d}"
 
 
 def span(seconds: float) -> str:
     """How long something took, to the unit that matters."""
     if seconds < 1:
-        return "less than a second"
+        return _("less than a second")
     if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds // 60:.0f} min" if seconds < 7200 else f"{seconds // 3600:.0f} h"
+        return _("%(number)s s") % {"number": f"{seconds:.0f}"}
+    if seconds < 7200:
+        return _("%(number)s min") % {"number": f"{seconds // 60:.0f}"}
+    return _("%(number)s h") % {"number": f"{seconds // 3600:.0f}"}
 
 
 def midnight() -> datetime:
@@ -101,7 +113,9 @@ def when(moment: datetime) -> SafeString:
 
 def repeats(times: int) -> str:
     """The sentence on a request that came more than once within the window."""
-    return REPEATED_TWICE if times == 2 else f"Received {times} times within 10 minutes; shown once."
+    if times == 2:
+        return str(REPEATED_TWICE)
+    return _("Received %(number)s times within 10 minutes; shown once.") % {"number": times}
 
 
 @html_safe
@@ -109,15 +123,17 @@ def repeats(times: int) -> str:
 class Badge:
     """One word on a lead, and the sentence behind it. `kind` is its colour: plain, notice or alarm."""
 
-    text: str
-    title: str
+    text: str | Promise
+    title: str | Promise
     kind: str = "plain"
 
     def __str__(self) -> str:
         return format_html('<span class="badge {}" title="{}">{}</span>', self.kind, self.title, self.text)
 
 
-DEMO_BADGE = Badge("demo", "Part of the demo. It does not count, and goes with the demo.")
+DEMO_BADGE = Badge(
+    gettext_lazy("demo"), gettext_lazy("Part of the demo. It does not count, and goes with the demo.")
+)
 
 
 def badges(lead: Lead) -> list[Badge]:
@@ -126,16 +142,18 @@ def badges(lead: Lead) -> list[Badge]:
     found = {
         DEMO_BADGE: lead.offer.is_demo,
         # Every lead of the demo is a sample: one badge says it.
-        Badge("sample", "Made here for trying out. It does not count."): lead.is_sample
+        Badge(_("sample"), _("Made here for trying out. It does not count.")): lead.is_sample
         and not lead.offer.is_demo,
-        Badge("test", "Microsoft's test lead. It stays out of the CRM and does not count."): lead.is_test,
-        Badge(f"received {times} times", repeats(times)): times > 1,
-        Badge("do not contact", DNC, "alarm"): lead.action == "DNC",
-        Badge("answer first", ANSWER_FIRST, "notice"): lead.action == "PLT" and _waits(lead),
-        Badge("warm", "The customer began a test drive in the last 24 hours.", "notice"): (
+        Badge(
+            _("test"), _("Microsoft's test lead. It stays out of the CRM and does not count.")
+        ): lead.is_test,
+        Badge(_("received %(number)s times") % {"number": times}, repeats(times)): times > 1,
+        Badge(_("do not contact"), DNC, "alarm"): lead.action == "DNC",
+        Badge(_("answer first"), ANSWER_FIRST, "notice"): lead.action == "PLT" and _waits(lead),
+        Badge(_("warm"), _("The customer began a test drive in the last 24 hours."), "notice"): (
             lead.action == "StartTestDrive" and not lead.is_test and timezone.now() - lead.received_at < WARM
         ),
-        Badge("unknown action", _unknown_action(lead), "notice"): _unknown_action(lead),
+        Badge(_("unknown action"), _unknown_action(lead), "notice"): _unknown_action(lead),
     }
     return [badge for badge, applies in found.items() if applies]
 
@@ -150,10 +168,9 @@ def _unknown_action(lead: Lead) -> str:
     """What to know about an action code that Microsoft does not document; nothing about the others."""
     if not lead.action or lead.action in lead_source.ACTIONS or lead.is_test:
         return ""
-    return (
-        f"“{clip(lead.action, 60)}” is not among Microsoft's documented actions. "
-        "The lead is kept and sent like any other."
-    )
+    return _(
+        "“%(action)s” is not among Microsoft's documented actions. The lead is kept and sent like any other."
+    ) % {"action": clip(lead.action, 60)}
 
 
 def badge_row(lead: Lead) -> SafeString:
@@ -172,20 +189,17 @@ def explanations(lead: Lead) -> list[Badge]:
 
 def _about_the_action(lead: Lead) -> list[Badge]:
     if lead.action == "DNC":
-        return [Badge("Do not contact", FOR_INFORMATION, "alarm")]
+        return [Badge(_("Do not contact"), FOR_INFORMATION, "alarm")]
     found = []
     if unknown := _unknown_action(lead):
-        found.append(Badge("Unknown action", unknown, "notice"))
+        found.append(Badge(_("Unknown action"), unknown, "notice"))
     in_source = lead_source.parse(lead.lead_source).action
     if in_source and in_source.casefold() != lead.action.casefold() and not lead.is_test:
-        found.append(
-            Badge(
-                "Two actions",
-                f"ActionCode says {_named(lead.action)}, LeadSource says {_named(in_source)}. "
-                "ActionCode counts.",
-                "notice",
-            )
-        )
+        said = _("ActionCode says %(code)s, LeadSource says %(source)s. ActionCode counts.") % {
+            "code": _named(lead.action),
+            "source": _named(in_source),
+        }
+        found.append(Badge(_("Two actions"), said, "notice"))
     return found
 
 
@@ -198,9 +212,9 @@ def about_the_person(lead: Lead) -> list[Badge]:
     """Why there may be nobody to write to."""
     anonymous = not (lead.full_name or lead.email or lead.phone or lead.company)
     if anonymous or lead.email.casefold().rstrip().endswith(".edu"):
-        return [Badge("No contact" if anonymous else ".edu", EDU, "notice")]
+        return [Badge(_("No contact") if anonymous else ".edu", EDU, "notice")]
     if not lead.email:
-        return [Badge("No e-mail", NO_EMAIL, "notice")]
+        return [Badge(_("No e-mail"), NO_EMAIL, "notice")]
     return []
 
 
@@ -208,15 +222,15 @@ def _about_the_offer(lead: Lead) -> list[Badge]:
     sent = f"{lead.sent_publisher_id}.{lead.sent_offer_id}"
     if not (lead.sent_publisher_id and lead.sent_offer_id) or sent.casefold() == lead.offer.slug.casefold():
         return []
-    return [Badge("Other offer", wrong_offer(sent, lead.offer.slug), "notice")]
+    return [Badge(_("Other offer"), wrong_offer(sent, lead.offer.slug), "notice")]
 
 
 def wrong_offer(sent: str, slug: str) -> str:
     """What to think of a lead that names one offer and came to the URL of another."""
-    return (
-        f"LeadSource says offer {clip(sent, 120)}, but it came to the URL of {slug}. "
+    return _(
+        "LeadSource says offer %(sent)s, but it came to the URL of %(offer)s. "
         "Was the URL pasted in the wrong offer?"
-    )
+    ) % {"sent": clip(sent, 120), "offer": slug}
 
 
 def written(lead: Lead) -> str:
@@ -243,8 +257,8 @@ def written(lead: Lead) -> str:
         return ""
     seconds = (lead.received_at - sent).total_seconds()
     if 0 <= seconds <= 86_400:
-        return f"Microsoft wrote this test lead {span(seconds)} before it arrived."
-    return f"Microsoft wrote this test lead on {sent.date().isoformat()}."
+        return _("Microsoft wrote this test lead %(time)s before it arrived.") % {"time": span(seconds)}
+    return _("Microsoft wrote this test lead on %(date)s.") % {"date": sent.date().isoformat()}
 
 
 def mail_link(email: str) -> str:

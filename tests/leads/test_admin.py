@@ -220,7 +220,7 @@ def test_the_page_of_a_lead_says_who_what_and_shows_the_request() -> None:
 )
 def test_what_is_unusual_about_a_lead_is_explained(content: dict[str, Any], words: str) -> None:
     lead = lead_of(post(make_offer(), content))
-    assert any(words in badge.title for badge in wording.explanations(lead))
+    assert any(str(words) in str(badge.title) for badge in wording.explanations(lead))
     assert words.split(" (")[0].split("'")[0] in text_of(signed_in("charlie"), page_of(lead))
 
 
@@ -244,8 +244,8 @@ def test_a_repeat_is_shown_once_and_says_so() -> None:
     post(offer, at=now + timedelta(minutes=1))
     client = signed_in("charlie")
     assert text_of(client, LEADS).count("Jane Doe, Fabrikam") == 1
-    assert wording.REPEATED_TWICE in text_of(client, LEADS)
-    assert wording.REPEATED_TWICE in text_of(client, page_of(lead))
+    assert str(wording.REPEATED_TWICE) in text_of(client, LEADS)
+    assert str(wording.REPEATED_TWICE) in text_of(client, page_of(lead))
 
 
 def test_sales_change_status_and_owner_and_the_timeline_tells() -> None:

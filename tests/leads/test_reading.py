@@ -234,7 +234,7 @@ def test_the_words_are_those_that_were_agreed() -> None:
 @pytest.mark.parametrize("email", ["kim@contoso.edu", "KIM@CONTOSO.EDU", "kim@cs.contoso.edu "])
 def test_a_lead_of_an_edu_user_is_explained_with_what_to_do(email: str) -> None:
     lead = lead_of(post(make_offer(), body({"Email": email})))
-    assert wording.EDU in text_of(signed_in("charlie"), page_of(lead))
+    assert str(wording.EDU) in text_of(signed_in("charlie"), page_of(lead))
 
 
 @pytest.mark.django_db
