@@ -1,9 +1,10 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy
 
 
 class LeadsConfig(AppConfig):
     name = "leads"
-    verbose_name = "Leads"
+    verbose_name = gettext_lazy("Leads")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

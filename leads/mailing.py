@@ -16,6 +16,7 @@ from django.core.mail import EmailMessage
 from django.core.validators import validate_email
 from django.db import connection
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +39,10 @@ def address(page: str, *ids: int) -> str:
 
 def body(paragraphs: Sequence[str], recipients: str) -> str:
     """The text of a mail; `recipients` are "those who ...", for the line that says why one gets it."""
-    why = (
-        f"Sent by {settings.PUBLIC_URL} to {recipients}. An administrator of that site decides who they are."
-    )
+    why = _("Sent by %(site)s to %(recipients)s. An administrator of that site decides who they are.") % {
+        "site": settings.PUBLIC_URL,
+        "recipients": recipients,
+    }
     return "\n\n".join([*(text.strip() for text in paragraphs), f"-- \n{why}"]) + "\n"
 
 

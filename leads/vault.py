@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext as _
 
 MASK = "••••••••"
 ENDPOINT_PATH = re.compile(r"(/in/+)[^/\s?\"'<>]+")
@@ -39,8 +40,10 @@ def unseal(token: str) -> str:
         return _current().decrypt(token.encode()).decode()
     except InvalidToken as error:
         raise VaultError(
-            "A stored secret cannot be decrypted: FIELD_ENCRYPTION_KEYS does not hold the key it was "
-            "encrypted with. Put the old key back, at the end of the list."
+            _(
+                "A stored secret cannot be decrypted: FIELD_ENCRYPTION_KEYS does not hold the key it was "
+                "encrypted with. Put the old key back, at the end of the list."
+            )
         ) from error
 
 

@@ -122,7 +122,7 @@ def _unread(found: Iterable[tuple[datetime, str]], now: datetime) -> Iterable[st
     for received_at, reason in found:
         yield _("A request came %(ago)s and could not be read (%(reason)s): it is in quarantine.") % {
             "ago": ago(received_at, now),
-            "reason": Submission.REASONS.get(reason, reason),
+            "reason": _(Submission.REASONS.get(reason, reason)),
         }
 
 

@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from leads import lead_source
 from leads.countries import country_code
@@ -22,7 +24,7 @@ class Customer(models.Model):
     """
 
     name = models.TextField(blank=True)
-    email = models.TextField("e-mail", blank=True)
+    email = models.TextField(gettext_lazy("e-mail"), blank=True)
     company = models.TextField(blank=True)
     phone = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -32,15 +34,15 @@ class Customer(models.Model):
         permissions = [("split_customer", "Can split a customer whose leads do not belong together")]
 
     def __str__(self) -> str:
-        return self.name or self.email or self.company or f"Customer {self.pk}"
+        return self.name or self.email or self.company or _("Customer %(number)s") % {"number": self.pk}
 
 
 class CustomerKey(models.Model):
     """Something that a customer is recognised by. It leads to one customer only."""
 
     class Kind(models.TextChoices):
-        EMAIL = "email", "Same e-mail"
-        COMPANY_PHONE = "company_phone", "Same company and phone"
+        EMAIL = "email", gettext_lazy("Same e-mail")
+        COMPANY_PHONE = "company_phone", gettext_lazy("Same company and phone")
 
     customer = models.ForeignKey(Customer, models.CASCADE, related_name="keys")
     kind = models.CharField(max_length=16, choices=Kind.choices)
@@ -50,7 +52,9 @@ class CustomerKey(models.Model):
         constraints = [models.UniqueConstraint(fields=["kind", "value"], name="customer_key_once")]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} of customer {self.customer_id}"  # never the value: it is personal data
+        # Never the value: it is personal data.
+        said = {"kind": self.get_kind_display(), "number": self.customer_id}
+        return _("%(kind)s of customer %(number)s") % said
 
 
 class LeadQuerySet(models.QuerySet["Lead"]):
@@ -81,17 +85,17 @@ class Lead(models.Model):
     """What a submission says, in fields; the working record, with status, owner and notes."""
 
     class Status(models.TextChoices):
-        NEW = "new", "New"
-        WORKING = "working", "Working"
-        QUALIFIED = "qualified", "Qualified"
-        CLOSED = "closed", "Closed"
+        NEW = "new", gettext_lazy("New")
+        WORKING = "working", gettext_lazy("Working")
+        QUALIFIED = "qualified", gettext_lazy("Qualified")
+        CLOSED = "closed", gettext_lazy("Closed")
 
     class GroupedBy(models.TextChoices):
         """Why a lead is its customer's; empty for the first lead of a customer."""
 
-        EMAIL = "email", "Same e-mail"
-        COMPANY_PHONE = "company_phone", "Same company and phone"
-        SPLIT = "split", "Split off by a colleague"
+        EMAIL = "email", gettext_lazy("Same e-mail")
+        COMPANY_PHONE = "company_phone", gettext_lazy("Same company and phone")
+        SPLIT = "split", gettext_lazy("Split off by a colleague")
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     submission = models.ForeignKey(Submission, models.CASCADE, related_name="leads")
@@ -101,22 +105,22 @@ class Lead(models.Model):
     # As read from the body. Text columns: a stranger's value may be as long as the body.
     first_name = models.TextField(blank=True)
     last_name = models.TextField(blank=True)
-    email = models.TextField("e-mail", blank=True)
+    email = models.TextField(gettext_lazy("e-mail"), blank=True)
     phone = models.TextField(blank=True)
     company = models.TextField(blank=True)
-    title = models.TextField("job title", blank=True)
+    title = models.TextField(gettext_lazy("job title"), blank=True)
     country = models.TextField(blank=True)
     lead_source = models.TextField("LeadSource", blank=True)
     source = models.TextField(blank=True)
     action = models.TextField(blank=True)
-    offer_title = models.TextField("offer title sent", blank=True)
-    sent_publisher_id = models.TextField("publisher ID sent", blank=True)
-    sent_offer_id = models.TextField("offer ID sent", blank=True)
+    offer_title = models.TextField(gettext_lazy("offer title sent"), blank=True)
+    sent_publisher_id = models.TextField(gettext_lazy("publisher ID sent"), blank=True)
+    sent_offer_id = models.TextField(gettext_lazy("offer ID sent"), blank=True)
     description = models.TextField(blank=True)
     campaign = models.JSONField(default=dict, blank=True)
-    extra = models.JSONField("fields we do not know", default=dict, blank=True)
-    is_test = models.BooleanField("Microsoft's test", default=False)
-    is_sample = models.BooleanField("sample", default=False)
+    extra = models.JSONField(gettext_lazy("fields we do not know"), default=dict, blank=True)
+    is_test = models.BooleanField(gettext_lazy("Microsoft's test"), default=False)
+    is_sample = models.BooleanField(gettext_lazy("sample"), default=False)
 
     # The worker's. What was tidied stands beside what was sent, "" where it could not be.
     routed_at = models.DateTimeField(null=True, editable=False)
@@ -219,7 +223,7 @@ class Lead(models.Model):
     @property
     def who(self) -> str:
         """The best name there is for the person, for lists and headings."""
-        return self.full_name or self.email or self.company or "Unnamed lead"
+        return self.full_name or self.email or self.company or _("Unnamed lead")
 
     @property
     def sentence(self) -> str:
@@ -236,8 +240,10 @@ class Lead(models.Model):
         where = lead_source.source_label(self.source)
         return (
             f"{who}," if company else who,
-            action.verb if action else "sent a lead for",
-            self.offer.title + (f" on {where}" if where else ""),
+            action.verb if action else _("sent a lead for"),
+            _("%(offer)s on %(place)s") % {"offer": self.offer.title, "place": where}
+            if where
+            else self.offer.title,
         )
 
     def values(self) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from leads.schema import SchemaError, check_schema
 from leads.vault import EncryptedTextField
@@ -19,7 +21,7 @@ KEY_MIN_LENGTH = 32
 
 LISTING_ID = RegexValidator(
     r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
-    "Letters, digits, dashes and underscores only, as shown in Partner Center.",
+    gettext_lazy("Letters, digits, dashes and underscores only, as shown in Partner Center."),
 )
 
 
@@ -29,48 +31,54 @@ class Offer(models.Model):
     class WorkedIn(models.TextChoices):
         """Where people work on its leads. Empty until somebody said so: then it is here, where they can be seen."""
 
-        CRM = "crm", "In the CRM: this is where leads are watched"
-        HERE = "here", "Here: owners, states, notes and answers"
+        CRM = "crm", gettext_lazy("In the CRM: this is where leads are watched")
+        HERE = "here", gettext_lazy("Here: owners, states, notes and answers")
 
     class DncPolicy(models.TextChoices):
-        HOLD = "hold", "Hold: keep here, send to no CRM"
-        PUSH = "push", "Send to the CRM, flagged"
-        ARCHIVE = "archive", "Archive: keep here, closed"
+        HOLD = "hold", gettext_lazy("Hold: keep here, send to no CRM")
+        PUSH = "push", gettext_lazy("Send to the CRM, flagged")
+        ARCHIVE = "archive", gettext_lazy("Archive: keep here, closed")
 
-    publisher_id = models.CharField("publisher ID", max_length=50, validators=[LISTING_ID])
-    offer_id = models.CharField("offer ID", max_length=64, validators=[LISTING_ID])
+    publisher_id = models.CharField(gettext_lazy("publisher ID"), max_length=50, validators=[LISTING_ID])
+    offer_id = models.CharField(gettext_lazy("offer ID"), max_length=64, validators=[LISTING_ID])
     title = models.CharField(max_length=200)
     enabled = models.BooleanField(
-        default=True, help_text="While an offer is off, its leads are stored but sent to no CRM."
+        default=True,
+        help_text=gettext_lazy("While an offer is off, its leads are stored but sent to no CRM."),
     )
     always_acknowledge = models.BooleanField(
-        "always acknowledge",
+        gettext_lazy("always acknowledge"),
         default=False,
-        help_text="Answer 202 instead of 400 to a body that cannot be read. It goes to quarantine either way.",
+        help_text=gettext_lazy(
+            "Answer 202 instead of 400 to a body that cannot be read. It goes to quarantine either way."
+        ),
     )
     dnc_policy = models.CharField(
-        "do-not-contact leads", max_length=10, choices=DncPolicy.choices, default=DncPolicy.HOLD
+        gettext_lazy("do-not-contact leads"), max_length=10, choices=DncPolicy.choices, default=DncPolicy.HOLD
     )
     send_test_leads = models.BooleanField(
-        default=False, help_text="Send Microsoft's test leads to the CRM too. Normally they stay out of it."
+        default=False,
+        help_text=gettext_lazy("Send Microsoft's test leads to the CRM too. Normally they stay out of it."),
     )
     schema = models.JSONField(
-        "JSON schema",
+        gettext_lazy("JSON schema"),
         null=True,
         blank=True,
-        help_text="Empty: Microsoft's own schema. A body that breaks the schema goes to quarantine.",
+        help_text=gettext_lazy(
+            "Empty: Microsoft's own schema. A body that breaks the schema goes to quarantine."
+        ),
     )
     worked_in = models.CharField(
-        "leads are worked on",
+        gettext_lazy("leads are worked on"),
         max_length=4,
         choices=WorkedIn.choices,
         blank=True,
-        help_text="In the CRM hides owners, states and answers of this offer's leads.",
+        help_text=gettext_lazy("In the CRM hides owners, states and answers of this offer's leads."),
     )
     # That no lead comes is told once, and again only after this moment.
     quiet_until = models.DateTimeField(null=True, editable=False)
     silence_told_at = models.DateTimeField(null=True, editable=False)
-    is_demo = models.BooleanField("demo", default=False, editable=False)
+    is_demo = models.BooleanField(gettext_lazy("demo"), default=False, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -135,14 +143,15 @@ class Endpoint(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-id"]
-        verbose_name = "endpoint URL"
+        verbose_name = gettext_lazy("endpoint URL")
         permissions = [
             ("reveal_endpoint", "Can see the endpoint URL of an offer"),
             ("rotate_endpoint", "Can rotate the endpoint URL of an offer, and revoke an old one"),
         ]
 
     def __str__(self) -> str:
-        return f"Endpoint {self.pk} of {self.offer}"  # never the key: this text reaches logs and pages
+        # Never the key: this text reaches logs and pages.
+        return _("Endpoint %(number)s of %(offer)s") % {"number": self.pk, "offer": self.offer}
 
     @classmethod
     def make(cls, offer: Offer, key: str = "") -> "Endpoint":
@@ -199,14 +208,14 @@ class Refusal(models.Model):
     """
 
     class Reason(models.TextChoices):
-        UNKNOWN_KEY = "unknown_key", "No endpoint has that key"
-        CLOSED_KEY = "closed_key", "The URL is revoked or has expired"
-        STRANGER_TOO_FAST = "stranger_fast", "Unknown keys from one address, too many"
-        TOO_FAST = "too_fast", "Faster than INTAKE_RATE"
-        TOO_LARGE = "too_large", "Body over MAX_BODY_BYTES"
-        NOT_POST = "not_post", "Another method than POST"
-        BAD_LENGTH = "bad_length", "Body without a length, or never finished"
-        UNAVAILABLE = "unavailable", "Database unavailable"
+        UNKNOWN_KEY = "unknown_key", gettext_lazy("No endpoint has that key")
+        CLOSED_KEY = "closed_key", gettext_lazy("The URL is revoked or has expired")
+        STRANGER_TOO_FAST = "stranger_fast", gettext_lazy("Unknown keys from one address, too many")
+        TOO_FAST = "too_fast", gettext_lazy("Faster than INTAKE_RATE")
+        TOO_LARGE = "too_large", gettext_lazy("Body over MAX_BODY_BYTES")
+        NOT_POST = "not_post", gettext_lazy("Another method than POST")
+        BAD_LENGTH = "bad_length", gettext_lazy("Body without a length, or never finished")
+        UNAVAILABLE = "unavailable", gettext_lazy("Database unavailable")
 
     minute = models.DateTimeField(db_index=True)
     reason = models.CharField(max_length=16, choices=Reason.choices)

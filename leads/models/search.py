@@ -2,6 +2,8 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from leads.models.leads import Lead
 
@@ -14,7 +16,7 @@ class LeadText(models.Model):
     """
 
     lead = models.OneToOneField(Lead, models.CASCADE, related_name="searched")
-    text = models.TextField(null=True, help_text="Empty until the worker has come round.")  # noqa: DJ001
+    text = models.TextField(null=True, help_text=gettext_lazy("Empty until the worker has come round."))  # noqa: DJ001
 
     class Meta:
         indexes = [
@@ -23,4 +25,5 @@ class LeadText(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Text of lead {self.lead_id}"  # never the text: it is personal data
+        # Never the text: it is personal data.
+        return _("Text of lead %(number)s") % {"number": self.lead_id}

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from leads.models.offers import Endpoint, Offer
 
@@ -23,27 +24,28 @@ class Submission(models.Model):
     """One POST to an endpoint, exactly as it came, and the verdict on it. Evidence: never edited."""
 
     class Verdict(models.TextChoices):
-        LEAD = "lead", "Became a lead"
-        QUARANTINED = "quarantined", "In quarantine"
-        RELEASED = "released", "Released from quarantine"
-        DISCARDED = "discarded", "Discarded"
+        LEAD = "lead", gettext_lazy("Became a lead")
+        QUARANTINED = "quarantined", gettext_lazy("In quarantine")
+        RELEASED = "released", gettext_lazy("Released from quarantine")
+        DISCARDED = "discarded", gettext_lazy("Discarded")
 
     class Origin(models.TextChoices):
-        ENDPOINT = "endpoint", "Posted to the endpoint URL"
-        SAMPLE = "sample", "Sample lead, made here"
-        IMPORT = "import", "Imported"
-        SPOOL = "spool", "Taken in after a database outage"
+        ENDPOINT = "endpoint", gettext_lazy("Posted to the endpoint URL")
+        SAMPLE = "sample", gettext_lazy("Sample lead, made here")
+        IMPORT = "import", gettext_lazy("Imported")
+        SPOOL = "spool", gettext_lazy("Taken in after a database outage")
 
     # By Microsoft, or by whoever else has the URL; a sample made here, or an import, proves nothing.
     FROM_OUTSIDE = (Origin.ENDPOINT, Origin.SPOOL)
 
+    # In English in the answer to Microsoft, in the language of the reader on screen.
     REASONS = {
-        "empty": "Empty body",
-        "not_json": "Not JSON",
-        "not_object": "JSON, but not an object",
-        "too_deep": "Nested too deep",
-        "truncated": "Cut off on the way",
-        "schema": "Against the offer's schema",
+        "empty": gettext_noop("Empty body"),
+        "not_json": gettext_noop("Not JSON"),
+        "not_object": gettext_noop("JSON, but not an object"),
+        "too_deep": gettext_noop("Nested too deep"),
+        "truncated": gettext_noop("Cut off on the way"),
+        "schema": gettext_noop("Against the offer's schema"),
     }
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -53,19 +55,27 @@ class Submission(models.Model):
     )
     origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.ENDPOINT)
     received_at = models.DateTimeField(default=timezone.now)
-    last_received_at = models.DateTimeField(null=True, help_text="When the same body last came again.")
+    last_received_at = models.DateTimeField(
+        null=True, help_text=gettext_lazy("When the same body last came again.")
+    )
     times_received = models.PositiveIntegerField(default=1)
-    remote_addr = models.CharField("sent from", max_length=45, blank=True)
+    remote_addr = models.CharField(gettext_lazy("sent from"), max_length=45, blank=True)
     headers = models.JSONField(default=dict)
     content_type = models.CharField(max_length=200, blank=True)
     body = models.BinaryField()
     body_digest = models.CharField(max_length=64)
     verdict = models.CharField(max_length=12, choices=Verdict.choices, default=Verdict.LEAD)
-    reason = models.CharField(max_length=12, blank=True, choices=list(REASONS.items()))
-    problems = models.JSONField(default=list, help_text="Each with pointer, line, column and message.")
+    reason = models.CharField(
+        max_length=12, blank=True, choices=[(code, gettext_lazy(title)) for code, title in REASONS.items()]
+    )
+    problems = models.JSONField(
+        default=list, help_text=gettext_lazy("Each with pointer, line, column and message.")
+    )
 
     # A person's, once it was in quarantine.
-    repaired = models.TextField(blank=True, help_text="The text that was released in place of the body.")
+    repaired = models.TextField(
+        blank=True, help_text=gettext_lazy("The text that was released in place of the body.")
+    )
     decided_at = models.DateTimeField(null=True)
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", db_index=False
@@ -73,7 +83,7 @@ class Submission(models.Model):
 
     class Meta:
         ordering = ["-received_at", "-id"]
-        verbose_name = "received request"
+        verbose_name = gettext_lazy("received request")
         permissions = [
             ("release_submission", "Can re-read and release what is in quarantine"),
             ("discard_submission", "Can discard what is in quarantine"),

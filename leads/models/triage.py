@@ -7,6 +7,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from leads.models.offers import Offer
 
@@ -18,11 +20,19 @@ class AssignmentRule(models.Model):
     """
 
     name = models.CharField(max_length=100, unique=True)
-    position = models.PositiveIntegerField(default=0, help_text="Rules are tried from the lowest number on.")
+    position = models.PositiveIntegerField(
+        default=0, help_text=gettext_lazy("Rules are tried from the lowest number on.")
+    )
     enabled = models.BooleanField(default=True)
-    offers = models.ManyToManyField(Offer, blank=True, related_name="+", help_text="None chosen: any offer.")
-    countries = models.JSONField(default=list, blank=True, help_text="ISO 3166-1 codes; empty: any.")
-    actions = models.JSONField(default=list, blank=True, help_text="Microsoft's codes; empty: any.")
+    offers = models.ManyToManyField(
+        Offer, blank=True, related_name="+", help_text=gettext_lazy("None chosen: any offer.")
+    )
+    countries = models.JSONField(
+        default=list, blank=True, help_text=gettext_lazy("ISO 3166-1 codes; empty: any.")
+    )
+    actions = models.JSONField(
+        default=list, blank=True, help_text=gettext_lazy("Microsoft's codes; empty: any.")
+    )
     people = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+")
     last_person = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", editable=False
@@ -39,9 +49,16 @@ class AnswerTemplate(models.Model):
     """The text of an answer by e-mail, with `{{ first_name }}` and the like. The most special one is offered first."""
 
     offer = models.ForeignKey(
-        Offer, models.CASCADE, null=True, blank=True, related_name="+", help_text="Empty: any offer."
+        Offer,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text=gettext_lazy("Empty: any offer."),
     )
-    action = models.CharField(max_length=40, blank=True, help_text="Microsoft's code; empty: any action.")
+    action = models.CharField(
+        max_length=40, blank=True, help_text=gettext_lazy("Microsoft's code; empty: any action.")
+    )
     name = models.CharField(max_length=100)
     subject = models.CharField(max_length=200)
     body = models.TextField()
@@ -60,7 +77,7 @@ def _time_zone() -> str:
 class WorkingHours(models.Model):
     """When colleagues are at work, and how soon they want to have answered: the first-response clock. One row."""
 
-    days = models.CharField(max_length=7, default="01234", help_text="0 is Monday.")
+    days = models.CharField(max_length=7, default="01234", help_text=gettext_lazy("0 is Monday."))
     opens = models.TimeField(default=time(9))
     closes = models.TimeField(default=time(17))
     time_zone = models.CharField(max_length=64, default=_time_zone)
@@ -69,14 +86,14 @@ class WorkingHours(models.Model):
         blank=True,
         default=8,
         validators=[MinValueValidator(1), MaxValueValidator(500)],
-        help_text="Working hours from a lead's arrival to its first answer. Empty: no clock.",
+        help_text=gettext_lazy("Working hours from a lead's arrival to its first answer. Empty: no clock."),
     )
 
     class Meta:
-        verbose_name = verbose_name_plural = "working hours"
+        verbose_name = verbose_name_plural = gettext_lazy("working hours")
 
     def __str__(self) -> str:
-        return "Working hours"
+        return _("Working hours")
 
     @classmethod
     def current(cls) -> "WorkingHours":
@@ -84,21 +101,23 @@ class WorkingHours(models.Model):
 
     def clean(self) -> None:
         if self.opens and self.closes and self.opens >= self.closes:
-            raise ValidationError({"closes": "Work ends after it has begun, on the same day."})
+            raise ValidationError({"closes": _("Work ends after it has begun, on the same day.")})
 
 
 class SavedView(models.Model):
     """A filter of the inbox under a name: one colleague's, or everybody's."""
 
     name = models.CharField(max_length=60)
-    query = models.TextField(help_text="As in the address of the list, without page and order of clicks.")
+    query = models.TextField(
+        help_text=gettext_lazy("As in the address of the list, without page and order of clicks.")
+    )
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.CASCADE,
         null=True,
         blank=True,
         related_name="+",
-        help_text="Empty: everybody's.",
+        help_text=gettext_lazy("Empty: everybody's."),
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -120,11 +139,12 @@ class Export(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     format = models.CharField(max_length=4, choices=Format.choices)
     query = models.TextField(blank=True)
-    said = models.TextField(blank=True, help_text="The filter in words.")
+    said = models.TextField(blank=True, help_text=gettext_lazy("The filter in words."))
     leads = models.PositiveIntegerField(default=0)
 
     class Meta:
         ordering = ["-created_at", "-id"]
 
     def __str__(self) -> str:
-        return f"{self.leads} leads, {timezone.localtime(self.created_at):%Y-%m-%d %H:%M}"
+        at = f"{timezone.localtime(self.created_at):%Y-%m-%d %H:%M}"
+        return _("%(number)s leads, %(time)s") % {"number": self.leads, "time": at}
