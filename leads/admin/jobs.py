@@ -20,6 +20,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from leads import jobs, sheet
@@ -33,7 +35,7 @@ OFTEN, SELDOM = 3, 20  # seconds until the page looks again: while it runs, and 
 
 
 class KindFilter(admin.SimpleListFilter):
-    title = "kind"
+    title = gettext_lazy("kind")
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -91,21 +93,21 @@ class JobAdmin(admin.ModelAdmin):
         return super().get_queryset(request).defer("cursor", "result").order_by("-id")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        return super().changelist_view(request, {"title": "Long jobs", **(extra_context or {})})
+        return super().changelist_view(request, {"title": _("Long jobs"), **(extra_context or {})})
 
-    @admin.display(description="Job")
+    @admin.display(description=gettext_lazy("Job"))
     def what(self, job: Job) -> SafeString:
         return format_html('{} <span class="quiet">{}</span>', name_of(job), about(job))
 
-    @admin.display(description="State")
+    @admin.display(description=gettext_lazy("State"))
     def state_now(self, job: Job) -> str:
         return state_of(job)
 
-    @admin.display(description="Started")
+    @admin.display(description=gettext_lazy("Started"))
     def started(self, job: Job) -> SafeString:
         return when(job.created_at)
 
-    @admin.display(description="By")
+    @admin.display(description=gettext_lazy("By"))
     def by(self, job: Job) -> str:
         return str(job.created_by or "")
 
@@ -146,7 +148,7 @@ class JobAdmin(admin.ModelAdmin):
         """What the button says; "" where there is none for this user."""
         if not self._may_start(request, jobs.kind_of(job)) or not jobs.may_cancel(job):
             return ""
-        return "Cancel" if job.state in jobs.OPEN else report.undo
+        return _("Cancel") if job.state in jobs.OPEN else report.undo
 
     def _may_start(self, request: HttpRequest, kind: JobKind | None) -> bool:
         return kind is not None and request.user.has_perm(kind.permission)
@@ -163,9 +165,9 @@ class JobAdmin(admin.ModelAdmin):
             raise PermissionDenied
         if jobs.cancel(job):
             self.log_change(request, job, "Cancelled.")
-            text, level = "Cancelled. What was not done yet stays undone.", messages.SUCCESS
+            text, level = _("Cancelled. What was not done yet stays undone."), messages.SUCCESS
         else:
-            text, level = "Left alone: it has ended or was cancelled already.", messages.WARNING
+            text, level = _("Left alone: it has ended or was cancelled already."), messages.WARNING
         messages.add_message(request, level, text)
         return HttpResponseRedirect(url_of(job))
 
@@ -175,9 +177,9 @@ class JobAdmin(admin.ModelAdmin):
             raise PermissionDenied
         if jobs.go_on(job):
             self.log_change(request, job, "Had it go on.")
-            messages.success(request, f"It goes on at {progress_of(job)}.")
+            messages.success(request, _("It goes on at %(progress)s.") % {"progress": progress_of(job)})
         else:
-            messages.warning(request, "Left alone: it has not failed, or goes on already.")
+            messages.warning(request, _("Left alone: it has not failed, or goes on already."))
         return HttpResponseRedirect(url_of(job))
 
     def download(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -210,7 +212,7 @@ def url_of(job: Job) -> str:
 def name_of(job: Job) -> str:
     """What a job is: the label of its kind, or the bare name of one that this version does not have."""
     kind = jobs.kind_of(job)
-    return kind.label if kind else f"{clip(job.kind, 40)} (not part of this version)"
+    return kind.label if kind else _("%(kind)s (not part of this version)") % {"kind": clip(job.kind, 40)}
 
 
 def about(job: Job) -> str:
@@ -219,21 +221,24 @@ def about(job: Job) -> str:
 
 
 def progress_of(job: Job) -> str:
-    return f"{job.done:,} of {job.total:,}" if job.total is not None else f"{job.done:,} done"
+    if job.total is None:
+        return _("%(number)s done") % {"number": f"{job.done:,}"}
+    return _("%(number)s of %(total)s") % {"number": f"{job.done:,}", "total": f"{job.total:,}"}
 
 
 def state_of(job: Job) -> str:
     """How far a job is, in a few words."""
-    progress = progress_of(job)
+    progress = {"progress": progress_of(job)}
     match job.state:
         case job.State.WAITING if job.started_at is None:
-            return "Waiting for a worker"
+            return _("Waiting for a worker")
         case job.State.WAITING | job.State.LEASED if job.cancel_requested_at:
-            return f"Being cancelled: {progress}"
+            return _("Being cancelled: %(progress)s") % progress
         case job.State.WAITING:
-            return f"Waiting to go on: {progress}"
+            return _("Waiting to go on: %(progress)s") % progress
         case job.State.LEASED if job.lease_expires_at and job.lease_expires_at <= timezone.now():
-            return f"Its worker is gone, the next takes it up: {progress}"
+            return _("Its worker is gone, the next takes it up: %(progress)s") % progress
         case job.State.LEASED:
-            return f"Running: {progress}"
-    return f"{job.get_state_display()}: {progress}" if job.started_at else job.get_state_display()
+            return _("Running: %(progress)s") % progress
+    state = job.get_state_display()
+    return _("%(state)s: %(progress)s") % {"state": state, **progress} if job.started_at else state

@@ -19,6 +19,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from leads import quarantine, search
@@ -34,18 +36,22 @@ SHOWN = 10  # requests that the question before discarding names
 class VerdictFilter(SimpleListFilter):
     """What is in quarantine, unless the rest of what arrived is asked for."""
 
-    title = "what became of it"
+    title = gettext_lazy("what became of it")
     parameter_name = "verdict"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [
-            *(choice for choice in Submission.Verdict.choices if choice[0] != Submission.Verdict.QUARANTINED),
-            ("all", "Everything that arrived"),
+            *(
+                (str(value), str(label))
+                for value, label in Submission.Verdict.choices
+                if value != Submission.Verdict.QUARANTINED
+            ),
+            ("all", _("Everything that arrived")),
         ]
 
     def choices(self, changelist: Any) -> Any:
         first, *others = super().choices(changelist)
-        return [{**first, "display": "In quarantine"}, *others]
+        return [{**first, "display": _("In quarantine")}, *others]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value() or Submission.Verdict.QUARANTINED
@@ -71,7 +77,7 @@ class QuarantineList(PagedList):
         return [
             {
                 "count": count,
-                "label": Submission.REASONS.get(reason, reason),
+                "label": _(Submission.REASONS.get(reason, reason)),
                 "url": self.get_query_string({"reason__exact": reason}),
                 "chosen": reason == chosen,
             }
@@ -88,7 +94,7 @@ class QuarantineAdmin(Paged):
     list_filter = (VerdictFilter, "reason", "offer")
     list_per_page = 50
     search_fields = ("body",)  # `get_search_results` looks there
-    search_help_text = (
+    search_help_text = gettext_lazy(
         "Anything in the newest 500 that could not be read, or in a lead; every word must occur."
     )
     actions = ("read_again", "discard_selected")
@@ -119,7 +125,7 @@ class QuarantineAdmin(Paged):
     # The list
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        return super().changelist_view(request, {"title": "Quarantine", **(extra_context or {})})
+        return super().changelist_view(request, {"title": _("Quarantine"), **(extra_context or {})})
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         # By time there is an index of what is in quarantine only; ids are given out in the same order, all but.
@@ -133,53 +139,58 @@ class QuarantineAdmin(Paged):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[QuarantineList]:
         return QuarantineList
 
-    @admin.display(description="reason", ordering="reason")
+    @admin.display(description=gettext_lazy("reason"), ordering="reason")
     def why(self, submission: Submission) -> SafeString:
         label = submission.get_reason_display() or submission.get_verdict_display()
         return format_html("{} {}", label, DEMO_BADGE if submission.offer.is_demo else "")
 
-    @admin.display(description="first problem")
+    @admin.display(description=gettext_lazy("first problem"))
     def problem(self, submission: Submission) -> str:
         return clip(submission.problems[0]["message"]) if submission.problems else ""
 
-    @admin.display(description="received", ordering="received_at")
+    @admin.display(description=gettext_lazy("received"), ordering="received_at")
     def received(self, submission: Submission) -> SafeString:
-        times = f", {submission.times_received} times" if submission.times_received > 1 else ""
+        times = _(", %(number)s times") % {"number": submission.times_received}
         return format_html(
             '<span class="clock">{}</span> <span class="quiet">{}{}</span>',
             clock(submission.received_at),
             when(submission.received_at),
-            times,
+            times if submission.times_received > 1 else "",
         )
 
-    @admin.action(description="Read again", permissions=["release"])
+    @admin.action(description=gettext_lazy("Read again"), permissions=["release"])
     def read_again(self, request: HttpRequest, queryset: QuerySet[Submission]) -> None:
         done = quarantine.reread_many(queryset, _user(request), timezone.now())
         if done.leads + done.unreadable:
             level = messages.SUCCESS if done.leads else messages.WARNING
             messages.add_message(request, level, words.after_reread(done))
         else:
-            messages.warning(request, "Nothing to read again: none of these is in quarantine any more.")
+            messages.warning(request, _("Nothing to read again: none of these is in quarantine any more."))
 
-    @admin.action(description="Discard", permissions=["discard"])
+    @admin.action(description=gettext_lazy("Discard"), permissions=["discard"])
     def discard_selected(self, request: HttpRequest, queryset: QuerySet[Submission]) -> HttpResponse | None:
         """Ask first, naming the number."""
         chosen = queryset.filter(verdict=Submission.Verdict.QUARANTINED)
         if "confirm" in request.POST:
             count = quarantine.discard_many(chosen, _user(request), timezone.now())
-            verb = "request was" if count == 1 else "requests were"
-            messages.success(request, f"{count:,} {verb} discarded. The filter Discarded shows them.")
+            said = ngettext(
+                "%(number)s request was discarded. The filter Discarded shows them.",
+                "%(number)s requests were discarded. The filter Discarded shows them.",
+                count,
+            )
+            messages.success(request, said % {"number": f"{count:,}"})
             return None
         count = min(chosen.count(), quarantine.MOST_AT_ONCE)
         if not count:
-            messages.warning(request, "Nothing to discard: none of these is in quarantine any more.")
+            messages.warning(request, _("Nothing to discard: none of these is in quarantine any more."))
             return None
         first = list(chosen.defer("body", "headers")[:SHOWN])
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "media": self.media,
-            "title": f"Discard {count:,} {'request' if count == 1 else 'requests'}?",
+            "title": ngettext("Discard %(number)s request?", "Discard %(number)s requests?", count)
+            % {"number": f"{count:,}"},
             "count": count,
             "first": [
                 {"request": str(row), "reason": row.get_reason_display(), "problem": self.problem(row)}
@@ -219,10 +230,11 @@ class QuarantineAdmin(Paged):
             try:
                 return press(request, submission)
             except quarantine.AlreadyDecidedError as error:
-                done = words.decided(error.submission) or "It is in quarantine."
-                messages.warning(request, f"Nothing was changed. {done}")
+                done = words.decided(error.submission) or _("It is in quarantine.")
+                messages.warning(request, _("Nothing was changed. %(why)s") % {"why": done})
             except quarantine.StillUnreadableError as error:  # the schema was changed meanwhile
-                messages.warning(request, f"Nothing was changed. {clip(error.verdict.problems[0].message)}")
+                why = clip(error.verdict.problems[0].message)
+                messages.warning(request, _("Nothing was changed. %(why)s") % {"why": why})
             return HttpResponseRedirect(_url(submission))
 
         return view
@@ -277,12 +289,12 @@ class QuarantineAdmin(Paged):
 
     def press_discard(self, request: HttpRequest, submission: Submission) -> HttpResponse:
         quarantine.discard(submission, _user(request), timezone.now())
-        messages.success(request, "Discarded. It stays here as it came, and can be put back.")
+        messages.success(request, _("Discarded. It stays here as it came, and can be put back."))
         return HttpResponseRedirect(_url(submission))
 
     def press_restore(self, request: HttpRequest, submission: Submission) -> HttpResponse:
         quarantine.restore(submission, _user(request))
-        messages.success(request, "Back in quarantine.")
+        messages.success(request, _("Back in quarantine."))
         return HttpResponseRedirect(_url(submission))
 
 

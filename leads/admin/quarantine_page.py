@@ -13,6 +13,8 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from leads import quarantine, repair
 from leads.admin.original import Fact, original
@@ -32,17 +34,17 @@ RELEASE = "leads.release_submission"
 DISCARD = "leads.discard_submission"
 
 _LABELS = {
-    "first_name": "First name",
-    "last_name": "Last name",
-    "email": "E-mail",
-    "phone": "Phone",
-    "company": "Company",
-    "title": "Job title",
-    "country": "Country",
+    "first_name": gettext_lazy("First name"),
+    "last_name": gettext_lazy("Last name"),
+    "email": gettext_lazy("E-mail"),
+    "phone": gettext_lazy("Phone"),
+    "company": gettext_lazy("Company"),
+    "title": gettext_lazy("Job title"),
+    "country": gettext_lazy("Country"),
     "lead_source": "LeadSource",
-    "action": "Action",
-    "offer_title": "Offer title",
-    "description": "Description",
+    "action": gettext_lazy("Action"),
+    "offer_title": gettext_lazy("Offer title"),
+    "description": gettext_lazy("Description"),
 }
 
 
@@ -114,41 +116,46 @@ def outcome_of(submission: Submission, text: str, *, asked: bool = False) -> Out
     """What a text would become in place of the body."""
     size = len(text.encode("utf-8", "replace"))
     if size > settings.MAX_BODY_BYTES:
-        words = f"The text has {size:,} bytes; at most {settings.MAX_BODY_BYTES:,} can be released."
-        return Outcome(text, words, [], [], [], asked=asked)
+        words = _("The text has %(size)s bytes; at most %(most)s can be released.")
+        said = words % {"size": f"{size:,}", "most": f"{settings.MAX_BODY_BYTES:,}"}
+        return Outcome(text, said, [], [], [], asked=asked)
     found = quarantine.preview(submission, text)
     if isinstance(found, Unreadable):
         return _failed(found, text, asked=asked)
     leads = [_preview(fields) for fields in found[:MOST_LEADS]]
-    headline = leads[0].summary if len(found) == 1 else f"{len(found):,} leads recognised"
+    many = _("%(number)s leads recognised") % {"number": f"{len(found):,}"}
+    headline = leads[0].summary if len(found) == 1 else many
     return Outcome(text, headline, leads, [], [], asked=asked)
 
 
 def _failed(verdict: Unreadable, text: str, *, asked: bool) -> Outcome:
     problems = [problem.as_dict() for problem in verdict.problems[:MOST_PROBLEMS]]
-    lines, _ = numbered(verdict.text, problems)
+    lines, _note = numbered(verdict.text, problems)
     marked = [line.number for line in lines if line.mark]
     near = [line for line in lines if any(abs(line.number - number) <= 2 for number in marked)]
     against_schema = verdict.reason == "schema"
-    headline = "The offer's schema forbids this" if against_schema else "This cannot be read yet"
+    headline = _("The offer's schema forbids this") if against_schema else _("This cannot be read yet")
     return Outcome(text, headline, [], problems, near, against_schema, asked)
 
 
 def refused(outcome: Outcome) -> Outcome:
     """The outcome of a text that somebody wanted to release."""
-    return replace(outcome, headline=f"Not released. {outcome.headline}")
+    return replace(outcome, headline=_("Not released. %(why)s") % {"why": outcome.headline})
 
 
 def _preview(fields: Fields) -> Preview:
     facts = [
-        Fact(label, clip(_shown(fields, name))) for name, label in _LABELS.items() if getattr(fields, name)
+        Fact(str(label), clip(_shown(fields, name)))
+        for name, label in _LABELS.items()
+        if getattr(fields, name)
     ]
     unknown = [
         Fact(clip(key, 60), clip(as_text(value))) for key, value in list(fields.extra.items())[:MOST_UNKNOWN]
     ]
-    count = f"{len(facts)} field{'' if len(facts) == 1 else 's'} recognised"
+    count = ngettext("%(number)s field recognised", "%(number)s fields recognised", len(facts))
+    count %= {"number": len(facts)}
     if fields.extra:
-        count += f", {len(fields.extra):,} that we do not know"
+        count += _(", %(number)s that we do not know") % {"number": f"{len(fields.extra):,}"}
     return Preview(count, facts, unknown, fields.is_test)
 
 
@@ -162,9 +169,9 @@ def _shown(fields: Fields, name: str) -> str:
 
 
 _DONE = {
-    Submission.Verdict.RELEASED: "released it",
-    Submission.Verdict.DISCARDED: "discarded it",
-    Submission.Verdict.QUARANTINED: "put it back into quarantine",
+    Submission.Verdict.RELEASED: gettext_lazy("%(person)s released it, %(time)s."),
+    Submission.Verdict.DISCARDED: gettext_lazy("%(person)s discarded it, %(time)s."),
+    Submission.Verdict.QUARANTINED: gettext_lazy("%(person)s put it back into quarantine, %(time)s."),
 }
 
 
@@ -172,8 +179,9 @@ def decided(submission: Submission) -> str:
     """Who decided what, and when; "" where nobody did."""
     if submission.decided_at is None:
         return ""
-    who = submission.decided_by or "A former colleague"
-    return f"{who} {_DONE[Submission.Verdict(submission.verdict)]}, {clock(submission.decided_at)}."
+    who = submission.decided_by or _("A former colleague")
+    done = str(_DONE[Submission.Verdict(submission.verdict)])
+    return done % {"person": who, "time": clock(submission.decided_at)}
 
 
 def _links(request: HttpRequest, submission: Submission) -> Iterator[tuple[str, str]]:
@@ -213,25 +221,30 @@ def _decisions(submission: Submission) -> list[tuple[Any, str]]:
 
 def after_release(leads: list[Lead]) -> str:
     if len(leads) == 1:
-        return f"Released: {clip(leads[0].who, 80)} is a lead now."
-    return f"Released: {len(leads):,} leads were made of it."
+        return _("Released: %(person)s is a lead now.") % {"person": clip(leads[0].who, 80)}
+    return _("Released: %(number)s leads were made of it.") % {"number": f"{len(leads):,}"}
 
 
 def after_reread(done: quarantine.Reread) -> str:
     """What became of several: "7 of 9 became leads, 2 are still unreadable."."""
     total = done.leads + done.unreadable
-    words = f"{done.leads} of {total} became {'a lead' if done.leads == 1 else 'leads'}"
+    words = ngettext(
+        "%(number)s of %(total)s became a lead", "%(number)s of %(total)s became leads", done.leads
+    ) % {"number": done.leads, "total": total}
     if done.unreadable:
-        words += f", {done.unreadable} {'is' if done.unreadable == 1 else 'are'} still unreadable"
-    if done.left:
-        words += f". At most {quarantine.MOST_AT_ONCE} are read at once: {done.left:,} more wait to be"
-    return f"{words}."
+        words += ngettext(
+            ", %(number)s is still unreadable", ", %(number)s are still unreadable", done.unreadable
+        ) % {"number": done.unreadable}
+    if not done.left:
+        return f"{words}."
+    left = _("At most %(most)s are read at once: %(number)s more wait to be.")
+    return f"{words}. {left % {'most': quarantine.MOST_AT_ONCE, 'number': f'{done.left:,}'}}"
 
 
 def still_unreadable(submission: Submission) -> str:
     """Why reading it again did not help."""
     if submission.reason == "truncated":
-        return (
+        return _(
             "Part of it never arrived, and reading it again does not bring that back. "
             "If what is there will do, press Release."
         )
@@ -240,5 +253,5 @@ def still_unreadable(submission: Submission) -> str:
         schema=submission.offer.schema,
         content_type=submission.content_type,
     )
-    why = found.problems[0].message if isinstance(found, Unreadable) else "It is a list: press Release."
-    return f"Read again; it still cannot be read. {clip(why)}"
+    why = found.problems[0].message if isinstance(found, Unreadable) else _("It is a list: press Release.")
+    return _("Read again; it still cannot be read. %(why)s") % {"why": clip(why)}

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
+from django.utils.translation import gettext as _
+
 from leads.models import Submission
 from leads.quarantine import text_of
 
@@ -32,7 +34,8 @@ def shown_body(submission: Submission) -> tuple[str, str]:
     text = text_of(submission)
     if len(text) <= MOST_TEXT:
         return text, ""
-    return text[:MOST_TEXT], f"Only the first {MOST_TEXT:,} of {len(text):,} characters are shown."
+    note = _("Only the first %(number)s of %(all)s characters are shown.")
+    return text[:MOST_TEXT], note % {"number": f"{MOST_TEXT:,}", "all": f"{len(text):,}"}
 
 
 def numbered(text: str, problems: Sequence[dict[str, Any]]) -> tuple[list[Line], str]:
@@ -46,7 +49,8 @@ def numbered(text: str, problems: Sequence[dict[str, Any]]) -> tuple[list[Line],
         first = max(0, min(places) - 1 - LINES_BEFORE)
     found = list(_within_budget(lines, first, places))
     clipped = first > 0 or first + len(found) < len(lines) or any(len(line) > LONGEST_LINE for line in lines)
-    return found, f"Only a part of the {len(text):,} characters is shown." if clipped else ""
+    note = _("Only a part of the %(number)s characters is shown.") % {"number": f"{len(text):,}"}
+    return found, note if clipped else ""
 
 
 def _within_budget(lines: list[str], first: int, places: dict[int, int]) -> Iterator[Line]:
@@ -103,8 +107,8 @@ def compared(old: str, new: str) -> tuple[list[Change], str]:
         Change("same", after + i + 1, clipped(line))
         for i, line in enumerate(now[after : after + LINES_AROUND])
     ]
-    note = f"Only the first {MOST_LINES} lines of the changes are shown." if len(found) > MOST_LINES else ""
-    return [*above, *found[:MOST_LINES], *below], note
+    note = _("Only the first %(number)s lines of the changes are shown.") % {"number": MOST_LINES}
+    return [*above, *found[:MOST_LINES], *below], note if len(found) > MOST_LINES else ""
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> int:
