@@ -24,6 +24,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from leads import customers, search, tidy
 from leads.admin.paging import Paged, PagedList
@@ -72,7 +74,7 @@ class CustomerAdmin(Paged):
     list_display_links = ("person",)
     list_per_page = 50
     search_fields = ("leads__searched__text",)  # `get_search_results` looks there
-    search_help_text = (
+    search_help_text = gettext_lazy(
         "Anything that one of their leads says; every word must occur. A phone number in digits only."
     )
     ordering = ("-id",)
@@ -108,28 +110,31 @@ class CustomerAdmin(Paged):
     ) -> tuple[QuerySet[Any], bool]:
         return search.customers_matching(queryset, search_term), False
 
-    @admin.display(description="customer", ordering="name")
+    @admin.display(description=gettext_lazy("customer"), ordering="name")
     def person(self, customer: Customer) -> SafeString:
         return format_html('<span class="who">{}</span>', title(customer))
 
-    @admin.display(description="company", ordering="company")
+    @admin.display(description=gettext_lazy("company"), ordering="company")
     def in_company(self, customer: Customer) -> str:
         return clip(customer.company, NAME)
 
-    @admin.display(description="e-mail", ordering="email")
+    @admin.display(description=gettext_lazy("e-mail"), ordering="email")
     def at(self, customer: Customer) -> str:
         return clip(customer.email, NAME)
 
-    @admin.display(description="leads")
+    @admin.display(description=gettext_lazy("leads"))
     def how_often(self, customer: Any) -> str:
         return f"{customer.came.leads:,}"
 
-    @admin.display(description="offers")
+    @admin.display(description=gettext_lazy("offers"))
     def offers(self, customer: Any) -> str:
         named, more = customer.came.offers[:MOST_OFFERS], len(customer.came.offers) - MOST_OFFERS
-        return ", ".join(named) + (f" and {more} more" if more > 0 else "")
+        offers = ", ".join(named)
+        return (
+            _("%(offers)s and %(number)s more") % {"offers": offers, "number": more} if more > 0 else offers
+        )
 
-    @admin.display(description="last lead")
+    @admin.display(description=gettext_lazy("last lead"))
     def last_lead(self, customer: Any) -> SafeString | str:
         return when(customer.came.last) if customer.came.last else ""
 
@@ -149,9 +154,9 @@ class CustomerAdmin(Paged):
         shown = leads[:MOST_LEADS]
         context = {
             "facts": [
-                ("Company", customer.company),
-                ("E-mail", customer.email),
-                ("Phone", tidy.spaced(customer.phone)),
+                (_("Company"), customer.company),
+                (_("E-mail"), customer.email),
+                (_("Phone"), tidy.spaced(customer.phone)),
             ],
             "summary": _summary(customer),
             "leads": [_step(lead) for lead in shown],
@@ -173,27 +178,27 @@ class CustomerAdmin(Paged):
         if not chosen or not customer.leads.exclude(pk__in=[lead.pk for lead in chosen]).exists():
             messages.error(
                 request,
-                "Nothing was split off. Tick the leads that are somebody else's, and leave at least one.",
+                _("Nothing was split off. Tick the leads that are somebody else's, and leave at least one."),
             )
             return HttpResponseRedirect(_page(customer))
         if request.POST.get("confirm") != "yes":
             context = {"leads": [_step(lead) for lead in chosen], "who": title(customer)}
-            many = "this lead" if len(chosen) == 1 else f"these {len(chosen)} leads"
-            return self._render(request, "split", customer, f"Split off {many}?", context)
+            heading = ngettext("Split off this lead?", "Split off these %(number)s leads?", len(chosen))
+            return self._render(request, "split", customer, heading % {"number": len(chosen)}, context)
         return self._split(request, customer, chosen)
 
     def _split(self, request: HttpRequest, customer: Customer, chosen: Sequence[Lead]) -> HttpResponse:
         try:
             other = customers.split(customer, chosen, request.user, timezone.now())
         except customers.NothingToSplitError:  # a colleague was faster
-            messages.error(request, "Nothing was split off: these leads have moved in the meantime.")
+            messages.error(request, _("Nothing was split off: these leads have moved in the meantime."))
             return HttpResponseRedirect(_page(customer))
-        said = (
-            "1 lead is split off. This is its customer now."
-            if len(chosen) == 1
-            else f"{len(chosen)} leads are split off. This is their customer now."
+        said = ngettext(
+            "%(number)s lead is split off. This is its customer now.",
+            "%(number)s leads are split off. This is their customer now.",
+            len(chosen),
         )
-        messages.success(request, said)
+        messages.success(request, said % {"number": len(chosen)})
         return HttpResponseRedirect(_page(other))
 
     def _render(
@@ -233,7 +238,7 @@ def title(customer: Customer) -> str:
 
 def reason(lead: Lead) -> str:
     """Why a lead is its customer's."""
-    return lead.get_grouped_by_display() or "First lead of this customer"
+    return lead.get_grouped_by_display() or _("First lead of this customer")
 
 
 def reason_in_a_sentence(lead: Lead) -> str:
@@ -261,9 +266,12 @@ def _step(lead: Lead) -> Step:
 
 def _summary(customer: Customer) -> str:
     came = _came([customer.pk]).get(customer.pk, Came())
-    leads = f"{came.leads:,} lead{'s' if came.leads != 1 else ''}"
-    offers = f"{len(came.offers):,} offer{'s' if len(came.offers) != 1 else ''}"
-    return f"{leads} for {offers}" if came.leads else "No leads any more"
+    if not came.leads:
+        return _("No leads any more")
+    leads = ngettext("%(number)s lead", "%(number)s leads", came.leads) % {"number": f"{came.leads:,}"}
+    count = len(came.offers)
+    offers = ngettext("%(number)s offer", "%(number)s offers", count) % {"number": f"{count:,}"}
+    return _("%(leads)s for %(offers)s") % {"leads": leads, "offers": offers}
 
 
 def _history(customer: Customer) -> list[tuple[str, str]]:

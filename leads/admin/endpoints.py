@@ -27,6 +27,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from leads.admin import refused
 from leads.models import AlreadyRotatedError, Endpoint, Offer, Refusal, Submission
@@ -92,7 +94,7 @@ def _current(row: Endpoint, may_reveal: bool) -> ShownEndpoint:
         return _shown(row, may_reveal, _requests(row.hits, row.last_hit_at), is_used=True)
     if row.submissions.exists():
         return _shown(row, may_reveal, "", is_used=True)  # the counts follow in a moment
-    return _shown(row, may_reveal, "Nothing has reached this URL yet.")
+    return _shown(row, may_reveal, _("Nothing has reached this URL yet."))
 
 
 def _old(row: Endpoint, rows: Iterable[Endpoint], may_reveal: bool) -> ShownEndpoint:
@@ -101,10 +103,13 @@ def _old(row: Endpoint, rows: Iterable[Endpoint], may_reveal: bool) -> ShownEndp
     replaced_at = min(newer, default=row.created_at)
     since = _came_since(row, replaced_at)
     if since["times"]:
-        return _shown(
-            row, may_reveal, _requests(since["times"], since["last"], " since it was replaced"), is_used=True
+        count = ngettext(
+            "%(number)s request since it was replaced",
+            "%(number)s requests since it was replaced",
+            since["times"],
         )
-    return _shown(row, may_reveal, "No request since it was replaced.")
+        return _shown(row, may_reveal, _last(count, since["times"], since["last"]), is_used=True)
+    return _shown(row, may_reveal, _("No request since it was replaced."))
 
 
 def _came_since(row: Endpoint, moment: datetime) -> dict[str, Any]:
@@ -125,9 +130,12 @@ def _closed(rows: list[Endpoint], may_reveal: bool) -> Iterable[ShownEndpoint]:
     }
     for row in rows:
         count = counts.get(row.pk)
-        came: SafeString | str = "No request since."
+        came: SafeString | str = _("No request since.")
         if count:
-            came = _requests(count["times"], count["last"], " refused since")
+            refusals = ngettext(
+                "%(number)s request refused since", "%(number)s requests refused since", count["times"]
+            )
+            came = _last(refusals, count["times"], count["last"])
         yield _shown(row, may_reveal, came, is_used=bool(count))
 
 
@@ -146,9 +154,16 @@ def _shown(
     )
 
 
-def _requests(times: int, last: datetime | None, of_them: str = "") -> SafeString:
-    count = f"{times:,} request{'' if times == 1 else 's'}{of_them}"
-    return format_html("{}, the last {}.", count, when(last)) if last else format_html("{}.", count)
+def _requests(times: int, last: datetime | None) -> SafeString:
+    return _last(ngettext("%(number)s request", "%(number)s requests", times), times, last)
+
+
+def _last(words: str, times: int, last: datetime | None) -> SafeString:
+    """How many came, in words that have the number as %(number)s, and when the last of them did."""
+    count = words % {"number": f"{times:,}"}
+    if last is None:
+        return format_html("{}.", count)
+    return format_html(_("{count}, the last {ago}."), count=count, ago=when(last))
 
 
 # The pages
@@ -156,12 +171,14 @@ def _requests(times: int, last: datetime | None, of_them: str = "") -> SafeStrin
 
 class RotateForm(forms.Form):
     days = forms.IntegerField(
-        label="Days that the old URL still takes leads",
+        label=gettext_lazy("Days that the old URL still takes leads"),
         min_value=0,
         max_value=365,
         initial=30,
-        help_text="0 ends it at once: leads are refused, and lost, until the new URL stands in Partner Center. "
-        "Choose that only if a stranger has the old one.",
+        help_text=gettext_lazy(
+            "0 ends it at once: leads are refused, and lost, until the new URL stands in Partner Center. "
+            "Choose that only if a stranger has the old one."
+        ),
     )
     # Which URL this page was about: somebody else may have rotated it meanwhile.
     replacing = forms.IntegerField(required=False, widget=forms.HiddenInput)
@@ -179,7 +196,7 @@ def rotate(pages: ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
         form.fields["days"].widget = forms.HiddenInput()
     if request.method == "POST" and form.is_valid():
         return _do_rotate(pages, request, offer, form.cleaned_data, now)
-    title = "Rotate the URL" if current else "Make a new URL"
+    title = _("Rotate the URL") if current else _("Make a new URL")
     return _page(pages, request, "rotate", title, offer, form=form, current=current)
 
 
@@ -190,18 +207,30 @@ def _do_rotate(
     try:
         with transaction.atomic():
             Endpoint.rotate(offer, timedelta(days=days), now, replacing=chosen["replacing"])
-            ends = f"the old one takes leads until {clock(now + timedelta(days=days))}"
-            old = "" if chosen["replacing"] is None else f"; {ends if days else 'the old one ended at once'}"
+            until = clock(now + timedelta(days=days))
+            ends = f"the old one takes leads until {until}" if days else "the old one ended at once"
+            old = "" if chosen["replacing"] is None else f"; {ends}"
             pages.log_change(request, offer, f"Rotated the endpoint URL{old}.")
     except AlreadyRotatedError:
         messages.warning(
             request,
-            "Nothing was done: the URL of this offer has changed since you opened that page. "
-            "Below is the one that counts now.",
+            _(
+                "Nothing was done: the URL of this offer has changed since you opened that page. "
+                "Below is the one that counts now."
+            ),
         )
     else:
-        messages.success(request, f"The offer has a new URL{old}.")
+        messages.success(request, _rotated(until if days else "", was_one=chosen["replacing"] is not None))
     return _to(offer)
+
+
+def _rotated(until: str, *, was_one: bool) -> str:
+    """That there is a new URL, and what becomes of the old one; `until` is "" where it has ended."""
+    if not was_one:
+        return _("The offer has a new URL.")
+    if not until:
+        return _("The offer has a new URL; the old one ended at once.")
+    return _("The offer has a new URL; the old one takes leads until %(time)s.") % {"time": until}
 
 
 def revoke(pages: ModelAdmin, request: HttpRequest, pk: int, endpoint: int) -> HttpResponse:
@@ -210,7 +239,7 @@ def revoke(pages: ModelAdmin, request: HttpRequest, pk: int, endpoint: int) -> H
     now = timezone.now()
     row = get_object_or_404(offer.endpoints.defer("key"), pk=endpoint)
     if not row.is_open(now):
-        messages.info(request, "That URL takes no leads any more.")
+        messages.info(request, _("That URL takes no leads any more."))
         return _to(offer)
     is_last = not offer.endpoints.open(now).filter(~Q(pk=row.pk)).exists()
     # Who was told that there is another URL, and there is none by now, is asked again.
@@ -223,7 +252,7 @@ def revoke(pages: ModelAdmin, request: HttpRequest, pk: int, endpoint: int) -> H
         pages,
         request,
         "revoke",
-        "Revoke a URL",
+        _("Revoke a URL"),
         offer,
         made=clock(row.created_at),
         until=clock(row.expires_at) if row.expires_at else "",
@@ -238,7 +267,8 @@ def _do_revoke(
     with transaction.atomic():
         if row.revoke(now):
             pages.log_change(request, offer, f"Revoked the endpoint URL made {clock(row.created_at)}.")
-    messages.success(request, f"The URL made {clock(row.created_at)} is revoked: it takes no leads any more.")
+    said = _("The URL made %(time)s is revoked: it takes no leads any more.")
+    messages.success(request, said % {"time": clock(row.created_at)})
     return _to(offer)
 
 
@@ -259,7 +289,7 @@ def _page(
         **pages.admin_site.each_context(request),
         "opts": pages.opts,
         "media": pages.media,
-        "title": f"{title}: {clip(offer.title, 80)}",
+        "title": _("%(title)s: %(offer)s") % {"title": title, "offer": clip(offer.title, 80)},
         "offer": offer,
         "back": _url(offer),
         **more,

@@ -19,6 +19,8 @@ from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from leads import payload
 from leads.models import Lead, Offer, Submission
@@ -48,10 +50,11 @@ class SchemaEditor(forms.Textarea):
             return text
         return format_html(
             '<div class="schema-editor">{}<button type="submit" class="button" name="{}" value="yes"{}>'
-            "Check against the last leads</button></div>",
+            "{}</button></div>",
             text,
             _CHECK,
             SafeString(" autofocus") if self.was_checked else "",
+            _("Check against the last leads"),
         )
 
 
@@ -76,13 +79,13 @@ class SchemaField(forms.JSONField):
             raise
         except _UNREADABLE as error:
             raise ValidationError(
-                "A number in the schema is too long, or it is nested too deeply."
+                _("A number in the schema is too long, or it is nested too deeply.")
             ) from error
 
 
 class SchemaForm(forms.ModelForm):
     schema = SchemaField(
-        label="JSON schema",
+        label=gettext_lazy("JSON schema"),
         required=False,
         help_text=Offer._meta.get_field("schema").help_text,
         widget=SchemaEditor(attrs={"rows": 8, "class": "vLargeTextField code"}),
@@ -144,25 +147,35 @@ class Check:
     def sentence(self) -> str:
         """What it would do to what became leads."""
         if not self.there:
-            return "No request of this offer has become a lead yet: there is nothing to check the schema against."
-        number = str(len(self.failures)) if self.failures else "None"
-        requests = f"last {self.checked} requests" if self.checked > 1 else "1 request that could be checked"
-        return f"{number} of the {requests} would fail this schema."
+            return _(
+                "No request of this offer has become a lead yet: there is nothing to check the schema against."
+            )
+        number = str(len(self.failures)) if self.failures else _("None")
+        if self.checked > 1:
+            said = _("%(number)s of the last %(checked)s requests would fail this schema.")
+            return said % {"number": number, "checked": self.checked}
+        return _("%(number)s of the 1 request that could be checked would fail this schema.") % {
+            "number": number
+        }
 
     @property
     def well(self) -> str:
         """What it would do to quarantine; "" where it would do nothing."""
         if not self.passing:
             return ""
-        would = "request in quarantine would" if self.passing == 1 else "requests in quarantine would"
-        return f"{self.passing} {would} pass this schema."
+        return ngettext(
+            "%(number)s request in quarantine would pass this schema.",
+            "%(number)s requests in quarantine would pass this schema.",
+            self.passing,
+        ) % {"number": self.passing}
 
     @property
     def late(self) -> str:
         """What could not be checked in time, if anything."""
         if self.checked == self.there:
             return ""
-        return f"Time was up after {self.checked} of {self.there} requests: this schema is slow to check."
+        said = _("Time was up after %(number)s of %(all)s requests: this schema is slow to check.")
+        return said % {"number": self.checked, "all": self.there}
 
 
 def check(offer: Offer, schema: dict[str, Any] | None, seconds: float) -> Check:
@@ -177,7 +190,7 @@ def check(offer: Offer, schema: dict[str, Any] | None, seconds: float) -> Check:
         result.checked += 1
         if isinstance(verdict, payload.Unreadable):
             result.failures.append(_failure(submission, verdict))
-    for _, verdict in _read(waiting, schema, until):
+    for _request, verdict in _read(waiting, schema, until):
         result.waiting += 1
         result.passing += not isinstance(verdict, payload.Unreadable)
     return result
@@ -275,8 +288,8 @@ def _tell(request: HttpRequest, offer: Offer) -> None:
     """Say after saving what the new schema would have done."""
     result = check(offer, offer.schema, SAVE_SECONDS)
     if result.failures:
-        messages.warning(
-            request, f"{result.sentence} What comes in like them goes to quarantine from now on."
-        )
+        later = _("What comes in like them goes to quarantine from now on.")
+        messages.warning(request, f"{result.sentence} {later}")
     if result.passing:
-        messages.info(request, f"{result.well} Choose them there and press “Read again”.")
+        todo = _("Choose them there and press “Read again”.")
+        messages.info(request, f"{result.well} {todo}")

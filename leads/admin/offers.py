@@ -20,6 +20,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from leads import offer_states, registering
@@ -48,9 +49,9 @@ class OfferForm(SchemaForm):
             "schema",
         )
         help_texts = {
-            "title": "As it stands in the marketplace.",
-            "publisher_id": "In Partner Center: Account settings, Identifiers.",
-            "offer_id": "In Partner Center, on the offer's overview.",
+            "title": gettext_lazy("As it stands in the marketplace."),
+            "publisher_id": gettext_lazy("In Partner Center: Account settings, Identifiers."),
+            "offer_id": gettext_lazy("In Partner Center, on the offer's overview."),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -87,12 +88,12 @@ class OfferAdmin(SchemaChecks):
     show_full_result_count = False
     actions = None
     fieldsets = (
-        ("Listing", {"fields": ("title", "publisher_id", "offer_id")}),
+        (gettext_lazy("Listing"), {"fields": ("title", "publisher_id", "offer_id")}),
         (
-            "What happens with its leads",
+            gettext_lazy("What happens with its leads"),
             {"fields": ("worked_in", "enabled", "send_test_leads", "dnc_policy")},
         ),
-        ("Advanced", {"classes": ("collapse",), "fields": ("always_acknowledge", "schema")}),
+        (gettext_lazy("Advanced"), {"classes": ("collapse",), "fields": ("always_acknowledge", "schema")}),
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -130,20 +131,20 @@ class OfferAdmin(SchemaChecks):
             has_url=Exists(Endpoint.objects.open(timezone.now()).filter(offer=OuterRef("pk"))),
         )
 
-    @admin.display(description="offer", ordering="title")
+    @admin.display(description=gettext_lazy("offer"), ordering="title")
     def name(self, offer: Offer) -> SafeString:
         demo = DEMO_BADGE if offer.is_demo else ""
         return format_html("{} {} {}", offer.title, demo, wrong_offer.badge(offer))
 
-    @admin.display(description="listing", ordering="publisher_id")
+    @admin.display(description=gettext_lazy("listing"), ordering="publisher_id")
     def listing(self, offer: Offer) -> str:
         return offer.slug
 
-    @admin.display(description="offer is")
+    @admin.display(description=gettext_lazy("offer is"))
     def on(self, offer: Offer) -> str:
-        return "On" if offer.enabled else "Off: leads are stored, not sent"
+        return _("On") if offer.enabled else _("Off: leads are stored, not sent")
 
-    @admin.display(description="its URL")
+    @admin.display(description=gettext_lazy("its URL"))
     def state(self, offer: Offer) -> SafeString:
         state = state_of(offer)
         return format_html("{} {}", Badge(state.label, "", state.kind), state.sentence)
@@ -152,9 +153,9 @@ class OfferAdmin(SchemaChecks):
         """For the page of an offer, where something has just arrived."""
         return str(state_of(offer).sentence)
 
-    @admin.display(description="last lead")
+    @admin.display(description=gettext_lazy("last lead"))
     def last_lead(self, offer: Any) -> SafeString | str:
-        return when(offer.last_lead_at) if offer.last_lead_at else "None yet"
+        return when(offer.last_lead_at) if offer.last_lead_at else _("None yet")
 
     # The page
 
@@ -186,17 +187,17 @@ class OfferAdmin(SchemaChecks):
 
     def response_add(self, request: HttpRequest, obj: Offer, post_url_continue: Any = None) -> HttpResponse:
         """To the page of the new offer: the URL there is what it was added for."""
-        messages.success(request, "The offer is added, and this is its URL. Paste it in Partner Center.")
+        messages.success(request, _("The offer is added, and this is its URL. Paste it in Partner Center."))
         many_offers.tell_of(request, [obj])  # still in the transaction that adds it
         return HttpResponseRedirect(reverse("admin:leads_offer_change", args=[obj.pk]))
 
     def response_change(self, request: HttpRequest, obj: Offer) -> HttpResponse:
-        messages.success(request, "Saved.")
+        messages.success(request, _("Saved."))
         return HttpResponseRedirect(request.path)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         return super().add_view(
-            request, form_url, {**ONE_BUTTON, "title": "Add an offer", **(extra_context or {})}
+            request, form_url, {**ONE_BUTTON, "title": _("Add an offer"), **(extra_context or {})}
         )
 
     def change_view(

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db.models import Max, Q, Sum
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext_lazy
 
 from leads.models import Offer, Refusal
 from leads.wording import when
@@ -14,31 +16,58 @@ from leads.wording import when
 Reason = Refusal.Reason
 DAY, HOUR, JUST_NOW = timedelta(days=1), timedelta(hours=1), timedelta(minutes=10)
 
-# What they did, and what that means or what to do about it.
+# What they did, and what that means or what to do about it; of `times` requests, as %(number)s on screen.
 # The first are what whoever sets up an offer most likely did.
-SAID: dict[str, tuple[str, str]] = {
-    Reason.UNKNOWN_KEY: ("hit an unknown key", "was the URL pasted completely?"),
-    Reason.CLOSED_KEY: (
-        "hit an old URL of this offer",
+SAID: dict[str, Any] = {
+    Reason.UNKNOWN_KEY: ngettext_lazy(
+        "%(number)s POST hit an unknown key: was the URL pasted completely?",
+        "%(number)s POSTs hit an unknown key: was the URL pasted completely?",
+        "times",
+    ),
+    Reason.CLOSED_KEY: ngettext_lazy(
+        "%(number)s POST hit an old URL of this offer: "
         "it is revoked or has expired. Paste the new one in Partner Center.",
+        "%(number)s POSTs hit an old URL of this offer: "
+        "it is revoked or has expired. Paste the new one in Partner Center.",
+        "times",
     ),
-    Reason.TOO_FAST: (
-        "to this offer came faster than INTAKE_RATE allows",
+    Reason.TOO_FAST: ngettext_lazy(
+        "%(number)s POST to this offer came faster than INTAKE_RATE allows: "
         "they are not stored. If they were real leads, raise INTAKE_RATE.",
+        "%(number)s POSTs to this offer came faster than INTAKE_RATE allows: "
+        "they are not stored. If they were real leads, raise INTAKE_RATE.",
+        "times",
     ),
-    Reason.UNAVAILABLE: ("came while the database did not answer", "they are not stored."),
-    Reason.BAD_LENGTH: (
-        "announced no length, or never came to an end",
+    Reason.UNAVAILABLE: ngettext_lazy(
+        "%(number)s POST came while the database did not answer: they are not stored.",
+        "%(number)s POSTs came while the database did not answer: they are not stored.",
+        "times",
+    ),
+    Reason.BAD_LENGTH: ngettext_lazy(
+        "%(number)s POST announced no length, or never came to an end: "
         "does a proxy in between cut requests off?",
+        "%(number)s POSTs announced no length, or never came to an end: "
+        "does a proxy in between cut requests off?",
+        "times",
     ),
-    Reason.STRANGER_TOO_FAST: (
-        "with unknown keys came too fast from one address",
+    Reason.STRANGER_TOO_FAST: ngettext_lazy(
+        "%(number)s POST with unknown keys came too fast from one address: "
         "a wrong URL is called again and again, or somebody is guessing.",
+        "%(number)s POSTs with unknown keys came too fast from one address: "
+        "a wrong URL is called again and again, or somebody is guessing.",
+        "times",
     ),
-    Reason.TOO_LARGE: ("had a body over MAX_BODY_BYTES", "no lead is that large."),
-    Reason.NOT_POST: (
-        "did not post anything",
+    Reason.TOO_LARGE: ngettext_lazy(
+        "%(number)s POST had a body over MAX_BODY_BYTES: no lead is that large.",
+        "%(number)s POSTs had a body over MAX_BODY_BYTES: no lead is that large.",
+        "times",
+    ),
+    Reason.NOT_POST: ngettext_lazy(
+        "%(number)s request did not post anything: "
         "somebody opened the URL in a browser, or a monitor looks at it. So this server can be reached.",
+        "%(number)s requests did not post anything: "
+        "somebody opened the URL in a browser, or a monitor looks at it. So this server can be reached.",
+        "times",
     ),
 }
 _ORDER = list(SAID)
@@ -62,13 +91,16 @@ class Refused:
     def when(self) -> SafeString:
         return when(self.last)
 
-    def hint(self, times: int, span: str) -> str:
-        return f"In the last {span} {self._sentence(times)}"
+    @property
+    def lately(self) -> str:
+        return _("In the last 10 minutes %(what)s") % {"what": self._sentence(self.just_now)}
+
+    @property
+    def in_the_last_hour(self) -> str:
+        return _("In the last hour %(what)s") % {"what": self._sentence(self.hour)}
 
     def _sentence(self, times: int) -> str:
-        did, advice = SAID[self.reason]
-        noun = "request" if self.reason == Reason.NOT_POST else "POST"
-        return f"{times:,} {noun}{'' if times == 1 else 's'} {did}: {advice}"
+        return SAID[self.reason] % {"times": times, "number": f"{times:,}"}
 
 
 def of_the_last_day(offer: Offer, now: datetime) -> list[Refused]:
@@ -91,6 +123,6 @@ def of_the_last_day(offer: Offer, now: datetime) -> list[Refused]:
 def hints(refused: Sequence[Refused]) -> Iterator[str]:
     """Why a URL that nothing has reached may be waiting in vain: the last minutes, or else the last hour."""
     if any(one.just_now for one in refused):
-        yield from (one.hint(one.just_now, "10 minutes") for one in refused if one.just_now)
+        yield from (one.lately for one in refused if one.just_now)
     else:
-        yield from (one.hint(one.hour, "hour") for one in refused if one.hour)
+        yield from (one.in_the_last_hour for one in refused if one.hour)

@@ -18,6 +18,8 @@ from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from leads.models import Lead, Offer, UnknownKey
@@ -84,20 +86,28 @@ def notices(request: HttpRequest) -> Iterator[Notice]:
 
 
 def _notice(offer: Offer, keys: Sequence[UnknownKey]) -> Notice:
-    fields = "a field" if len(keys) == 1 else f"{len(keys)} fields"
-    named = [f"{clip(key.name, NAME)} ({_leads(key)})" for key in keys[:NAMED]]
-    more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
-    demo = " (demo)" if offer.is_demo else ""
+    named = ", ".join(f"{clip(key.name, NAME)} ({_leads(key)})" for key in keys[:NAMED])
+    if len(keys) > NAMED:
+        named = _("%(fields)s and %(number)s more") % {"fields": named, "number": len(keys) - NAMED}
     return Notice(
         "warning",
-        f"Microsoft sent {fields} we do not know for {offer.title}{demo}: {', '.join(named)}{more}.",
+        ngettext(
+            "Microsoft sent a field we do not know for %(offer)s: %(fields)s.",
+            "Microsoft sent %(number)s fields we do not know for %(offer)s: %(fields)s.",
+            len(keys),
+        )
+        % {
+            "number": len(keys),
+            "offer": _("%(offer)s (demo)") % {"offer": offer.title} if offer.is_demo else offer.title,
+            "fields": named,
+        },
         f"{reverse('admin:leads_offer_change', args=[offer.pk])}#unknown-fields",
-        "Map or ignore",
+        _("Map or ignore"),
     )
 
 
 def _leads(key: UnknownKey) -> str:
-    return "1 lead" if key.leads == 1 else f"{key.leads:,} leads"
+    return ngettext("%(number)s lead", "%(number)s leads", key.leads) % {"number": f"{key.leads:,}"}
 
 
 # --- On the page of an offer ---------------------------------------------------------------------------------
@@ -143,7 +153,6 @@ def _shown(
     mapped: AbstractSet[str],
     examples: dict[str, str],
 ) -> ShownKey:
-    by = f" by {key.ignored_by}" if key.ignored_by else ""
     return ShownKey(
         id=key.pk,
         name=clip(key.name, NAME),
@@ -151,9 +160,17 @@ def _shown(
         first_seen=when(key.first_seen_at),
         example=examples.get(key.name, ""),
         mapped=value_name(key.name) in mapped,
-        ignored=f"{timezone.localtime(key.ignored_at):%Y-%m-%d}{by}" if key.ignored_at else "",
+        ignored=_ignored(key),
         links=map_links(request, offer, key.name),
     )
+
+
+def _ignored(key: UnknownKey) -> str:
+    """When a field was ignored, and by whom; "" where nobody did."""
+    if not key.ignored_at:
+        return ""
+    day = f"{timezone.localtime(key.ignored_at):%Y-%m-%d}"
+    return _("%(day)s by %(person)s") % {"day": day, "person": key.ignored_by} if key.ignored_by else day
 
 
 def _examples(offer: Offer, keys: Sequence[UnknownKey]) -> dict[str, str]:
@@ -191,14 +208,14 @@ class UnknownKeyAdmin(admin.ModelAdmin):
     def ignore(self, request: HttpRequest, pk: int) -> HttpResponse:
         key = self._key(request, pk)
         key.ignored_at, key.ignored_by_id = timezone.now(), request.user.pk
-        return self._decided(
-            request, key, f"{clip(key.name, NAME)} is ignored: it is still kept with each lead.", "Ignored"
-        )
+        told = _("%(field)s is ignored: it is still kept with each lead.") % {"field": clip(key.name, NAME)}
+        return self._decided(request, key, told, "Ignored")
 
     def restore(self, request: HttpRequest, pk: int) -> HttpResponse:
         key = self._key(request, pk)
         key.ignored_at = key.ignored_by = None
-        return self._decided(request, key, f"{clip(key.name, NAME)} is news again.", "No longer ignores")
+        told = _("%(field)s is news again.") % {"field": clip(key.name, NAME)}
+        return self._decided(request, key, told, "No longer ignores")
 
     def _key(self, request: HttpRequest, pk: int) -> Any:
         if not request.user.has_perm(IGNORE):

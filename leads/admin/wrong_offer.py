@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from leads.models import Offer
 from leads.ports import Notice
@@ -55,7 +56,7 @@ def badge(offer: Any) -> Badge | str:
     """For the list of offers; needs `with_offer_named`."""
     if not offer.named_instead:
         return ""
-    return Badge("other offer", wrong_offer(offer.named_instead, offer.slug), "alarm")
+    return Badge(_("other offer"), wrong_offer(offer.named_instead, offer.slug), "alarm")
 
 
 def panel(request: HttpRequest, offer: Offer) -> SafeString:
@@ -76,5 +77,5 @@ def notices(request: HttpRequest) -> Iterator[Notice]:
             "warning",
             wrong_offer(offer.named_instead, offer.slug),
             reverse("admin:leads_offer_change", args=[offer.pk]),
-            "Open the offer",
+            _("Open the offer"),
         )
