@@ -46,6 +46,7 @@ class TemplateForm(forms.ModelForm):
     class Meta:
         model = AnswerTemplate
         fields = ("name", "action", "offer", "subject", "body")
+        labels = {"name": gettext_lazy("Name"), "subject": gettext_lazy("Subject")}
         help_texts = {"name": gettext_lazy("Only colleagues read it.")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

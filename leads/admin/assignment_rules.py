@@ -67,6 +67,7 @@ class RuleForm(forms.ModelForm):
     class Meta:
         model = AssignmentRule
         fields = ("name", "enabled", "offers", "actions", "countries", "people")
+        labels = {"name": gettext_lazy("Name"), "enabled": gettext_lazy("Enabled")}
         help_texts = {
             "name": gettext_lazy("Stands on the page of each lead that it gives away: “EMEA contact me”."),
             "enabled": gettext_lazy("A rule that is off is passed over."),

@@ -33,17 +33,20 @@ class LeadForm(forms.ModelForm):
     owner = forms.ModelChoiceField(
         get_user_model()._default_manager.filter(is_active=True, is_staff=True).order_by("username"),
         required=False,
+        label=gettext_lazy("Owner"),
         empty_label=gettext_lazy("Nobody"),
     )
     closed_reason = forms.CharField(
         max_length=200,
         required=False,
+        label=gettext_lazy("Closed reason"),
         help_text=gettext_lazy("Why it is closed, e.g. bought, no budget, not reachable."),
     )
 
     class Meta:
         model = Lead
         fields = ("status", "owner", "closed_reason")
+        labels = {"status": gettext_lazy("Status")}
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

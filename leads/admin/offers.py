@@ -48,6 +48,11 @@ class OfferForm(SchemaForm):
             "always_acknowledge",
             "schema",
         )
+        labels = {
+            "title": gettext_lazy("Title"),
+            "enabled": gettext_lazy("Enabled"),
+            "send_test_leads": gettext_lazy("Send test leads"),
+        }
         help_texts = {
             "title": gettext_lazy("As it stands in the marketplace."),
             "publisher_id": gettext_lazy("In Partner Center: Account settings, Identifiers."),
