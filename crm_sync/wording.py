@@ -7,9 +7,12 @@ from typing import assert_never
 
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from crm_sync import connectors
 from crm_sync.connectors.answers import UNNAMED
@@ -38,7 +41,7 @@ def clock(moment: datetime | None, now: datetime) -> str:
 
 def ago(moment: datetime | None) -> SafeString | str:
     """How long ago, with the exact time behind it."""
-    return leads_wording.when(moment) if moment else "Never"
+    return leads_wording.when(moment) if moment else _("Never")
 
 
 def sentence(text: str) -> str:
@@ -61,7 +64,7 @@ def kind_of(destination: Destination) -> str:
     try:
         return destination.spec.label
     except connectors.UnknownConnector:
-        return f"{destination.connector} (not part of this version)"
+        return _("%(connector)s (not part of this version)") % {"connector": destination.connector}
 
 
 def spec_of(destination: Destination) -> Spec | None:
@@ -84,53 +87,102 @@ def connection_state(state: DestinationState, now: datetime) -> str:
     since = clock(state.since, now)
     reason = sentence(state.reason)
     if state.state == state.State.PAUSED:
-        who = f" by {state.paused_by}" if state.paused_by else ""
-        return f"Paused{who} since {since}. {reason}".strip()
+        paused = _("Paused by %(who)s since %(since)s.") if state.paused_by else _("Paused since %(since)s.")
+        paused %= {"who": state.paused_by, "since": since}
+        return f"{paused} {reason}".strip()
     if state.state == state.State.SLOWED:
-        return f"Slowed down since {since}. {reason} {_next_try(state, now)}"
+        slowed = _("Slowed down since %(since)s.") % {"since": since}
+        return f"{slowed} {reason} {_next_try(state, now)}"
     if state.state == state.State.STOPPED:
-        return f"Stopped since {since}. {reason} {_next_check(state, now)}"
+        stopped = _("Stopped since %(since)s.") % {"since": since}
+        return f"{stopped} {reason} {_next_check(state, now)}"
     if state.failures:
-        return f"Working, but the last {count(state.failures, 'try', 'tries')} failed."
-    return "Working."
+        return ngettext(
+            "Working, but the last %(number)s try failed.",
+            "Working, but the last %(number)s tries failed.",
+            state.failures,
+        ) % {"number": f"{state.failures:,}"}
+    return _("Working.")
 
 
 def _next_try(state: DestinationState, now: datetime) -> str:
     if state.until and state.until > now:
-        return f"Next try {clock(state.until, now)}."
-    return "The next lead is tried as soon as one is due."
+        return _("Next try %(time)s.") % {"time": clock(state.until, now)}
+    return _("The next lead is tried as soon as one is due.")
 
 
 def _next_check(state: DestinationState, now: datetime) -> str:
     if state.until and state.until > now:
-        return f"It is checked again by itself at {clock(state.until, now)}."
-    return "It is about to be checked again by itself."
+        return _("It is checked again by itself at %(time)s.") % {"time": clock(state.until, now)}
+    return _("It is about to be checked again by itself.")
 
 
-def connection_advice(state: DestinationState) -> str:
-    """What a person can do about it."""
+def connection_advice(state: DestinationState, *, elsewhere: bool = False) -> str:
+    """What a person can do about it. `elsewhere`: read on another page than that of the connection."""
     match state.state:
         case state.State.PAUSED:
-            return "Leads wait here until somebody presses Resume. None is lost."
+            return _("Leads wait here until somebody presses Resume. None is lost.")
         case state.State.SLOWED:
-            return (
+            return _(
                 "Nothing to do: one lead at a time is tried until one gets through, then the rest follows. "
                 "Intake is fine; nothing is lost."
             )
+        case state.State.STOPPED if elsewhere:
+            return _(
+                "Mend the settings of the connection, then press Test connection: leads go out again at once. "
+                "None is lost."
+            )
         case state.State.STOPPED:
-            return "Mend the settings below, then press Test connection: leads go out again at once. None is lost."
+            return _(
+                "Mend the settings below, then press Test connection: leads go out again at once. None is lost."
+            )
     return ""
 
 
 def expiry(day: date, today: date, *, told: bool) -> str:
     """Until when credentials are good, and how many days that is. `told`: by the CRM, not by a person."""
     left = (day - today).days
-    whose = "as the CRM says" if told else "as somebody typed below"
     if left < 0:
-        return f"Expired on {day:%Y-%m-%d}, {count(-left, 'day')} ago, {whose}. Enter new ones below."
-    when = "today" if left == 0 else f"in {count(left, 'day')}"
-    renew = " Renew them in the CRM, then enter them below." if left <= 30 else ""
-    return f"On {day:%Y-%m-%d}, {when}, {whose}.{renew}"
+        said = _expired(-left, told=told)
+    elif left == 0:
+        said = (
+            _("On %(day)s, today, as the CRM says.")
+            if told
+            else _("On %(day)s, today, as somebody typed below.")
+        )
+    else:
+        said = _expires(left, told=told)
+    renew = _("Renew them in the CRM, then enter them below.") if 0 <= left <= 30 else ""
+    said %= {"day": f"{day:%Y-%m-%d}", "number": f"{abs(left):,}"}
+    return f"{said} {renew}".strip()
+
+
+def _expired(days: int, *, told: bool) -> str:
+    if told:
+        return ngettext(
+            "Expired on %(day)s, %(number)s day ago, as the CRM says. Enter new ones below.",
+            "Expired on %(day)s, %(number)s days ago, as the CRM says. Enter new ones below.",
+            days,
+        )
+    return ngettext(
+        "Expired on %(day)s, %(number)s day ago, as somebody typed below. Enter new ones below.",
+        "Expired on %(day)s, %(number)s days ago, as somebody typed below. Enter new ones below.",
+        days,
+    )
+
+
+def _expires(days: int, *, told: bool) -> str:
+    if told:
+        return ngettext(
+            "On %(day)s, in %(number)s day, as the CRM says.",
+            "On %(day)s, in %(number)s days, as the CRM says.",
+            days,
+        )
+    return ngettext(
+        "On %(day)s, in %(number)s day, as somebody typed below.",
+        "On %(day)s, in %(number)s days, as somebody typed below.",
+        days,
+    )
 
 
 # --- Sendings ------------------------------------------------------------------------------------------------
@@ -149,87 +201,89 @@ class Said:
 
 def sending_summary(delivery: Delivery, now: datetime) -> str:
     """The state of a sending in a few words, for lists."""
-    name = delivery.destination.name
+    name = {"crm": delivery.destination.name}
     match delivery.state:
         case State.DELIVERED:
-            return f"In {name}"
+            return _("In %(crm)s") % name
         case State.LEASED:
-            return f"On its way to {name}"
+            return _("On its way to %(crm)s") % name
         case State.REJECTED:
-            return f"Refused by {name}"
+            return _("Refused by %(crm)s") % name
         case State.HELD:
-            return f"Held: {HELD_SHORT[delivery.held_reason]}"
+            return _("Held: %(why)s") % {"why": HELD_SHORT[delivery.held_reason]}
         case State.CANCELLED:
-            return f"Cancelled, not sent to {name}"
-    return f"Waiting: {_wait_short(delivery, now)}"
+            return _("Cancelled, not sent to %(crm)s") % name
+    return _("Waiting: %(why)s") % {"why": _wait_short(delivery, now)}
 
 
 def for_sales(delivery: Delivery) -> str:
     """The state of a sending for those who cannot mend anything: whether to wait, and who looks at it."""
-    name = delivery.destination.name
+    name = {"crm": delivery.destination.name}
     match delivery.state:
         case State.DELIVERED:
-            return f"In {name}"
+            return _("In %(crm)s") % name
         case State.WAITING | State.LEASED if _pushed_again(delivery):
-            return f"In {name}, and pushed there again"
+            return _("In %(crm)s, and pushed there again") % name
         case State.WAITING | State.LEASED:
-            return f"Will reach {name} by itself"
+            return _("Will reach %(crm)s by itself") % name
         case State.CANCELLED:
-            return f"Not sent to {name}"
+            return _("Not sent to %(crm)s") % name
     if delivery.held_reason == Held.DNC:
-        return "Stays here: do not contact"
-    return "A partner manager has to look at this"
+        return _("Stays here: do not contact")
+    return _("A partner manager has to look at this")
 
 
 def group_title(delivery: Delivery) -> str:
     """What sendings that stand still for one reason have in common, in a few words."""
-    field = f": the field {delivery.field}" if delivery.field else ""
+    field = delivery.field
     match delivery.state:
+        case State.REJECTED if field:
+            return _("Refused: the field %(field)s") % {"field": field}
         case State.REJECTED:
-            duplicate = ": the CRM has this person already" if delivery.duplicate_of else ""
-            return f"Refused{field or duplicate}"
+            return _("Refused: the CRM has this person already") if delivery.duplicate_of else _("Refused")
         case State.HELD:
-            return f"Held: {HELD_SHORT[delivery.held_reason]}{field}"
-    return "Waiting for another try"
+            said = _("Held: %(why)s: the field %(field)s") if field else _("Held: %(why)s")
+            return said % {"why": HELD_SHORT[delivery.held_reason], "field": field}
+    return _("Waiting for another try")
 
 
-HELD_SHORT: Mapping[str, str] = {
-    Held.DNC: "do not contact",
-    Held.APPROVAL: "needs approval",
-    Held.MAPPING_BROKEN: "field mapping is broken",
-    Held.UNCERTAIN: "may have arrived already",
-    Held.GAVE_UP: "given up after about three days",
-    Held.BUG: "an error of this software",
+HELD_SHORT: Mapping[str, Promise] = {
+    Held.DNC: gettext_lazy("do not contact"),
+    Held.APPROVAL: gettext_lazy("needs approval"),
+    Held.MAPPING_BROKEN: gettext_lazy("field mapping is broken"),
+    Held.UNCERTAIN: gettext_lazy("may have arrived already"),
+    Held.GAVE_UP: gettext_lazy("given up after about three days"),
+    Held.BUG: gettext_lazy("an error of this software"),
 }
 
 
 def _wait_short(delivery: Delivery, now: datetime) -> str:
-    name, state = delivery.destination.name, delivery.destination.state
+    name, state = {"crm": delivery.destination.name}, delivery.destination.state
     match state.state:
         case state.State.PAUSED:
-            return f"{name} is paused"
+            return _("%(crm)s is paused") % name
         case state.State.STOPPED:
-            return f"{name} is stopped"
+            return _("%(crm)s is stopped") % name
         case state.State.SLOWED:
-            return f"{name} is slowed down"
+            return _("%(crm)s is slowed down") % name
     if delivery.due_at > now:
-        return f"next try {clock(delivery.due_at, now)}"
-    return f"about to go to {name}"
+        return _("next try %(time)s") % {"time": clock(delivery.due_at, now)}
+    return _("about to go to %(crm)s") % name
 
 
 def sending(delivery: Delivery, now: datetime, may_view: Callable[[str], bool]) -> Said:
     """The state of a sending in full. Links only to what the reader may see, which `may_view` says of a model."""
     make = _IN_FULL.get(delivery.state)
     said = make(delivery, now) if make else Said(sending_summary(delivery, now) + ".")
-    needed = "destination" if said.link == _TO_CONNECTION else "route"
+    needed = "destination" if said.url == _connection(delivery)[0] else "route"
     url, link = (said.url, said.link) if may_view(needed) else ("", "")
-    what = f"{said.what.strip()} {_ARRIVED_BEFORE}" if _pushed_again(delivery) else said.what.strip()
+    what = said.what.strip()
+    if _pushed_again(delivery):
+        before = _(
+            "This is a push of what has arrived before: its first record is there, whatever becomes of it."
+        )
+        what = f"{what} {before}"
     return Said(what, said.todo, url, link, sentence(said.reason))
-
-
-_ARRIVED_BEFORE = (
-    "This is a push of what has arrived before: its first record is there, whatever becomes of it."
-)
 
 
 def _pushed_again(delivery: Delivery) -> bool:
@@ -237,108 +291,115 @@ def _pushed_again(delivery: Delivery) -> bool:
     return bool(delivery.remote_id) and delivery.state != State.DELIVERED
 
 
-_TO_CONNECTION = "Open the CRM connection"
-_TO_MAPPING = "Open the field mapping"
-
-
 def _waiting(delivery: Delivery, now: datetime) -> Said:
     state, name = delivery.destination.state, delivery.destination.name
     if state.state != state.State.WORKING:
-        todo = connection_advice(state).replace("below", "of the connection")
-        what = f"Waits for {name}. {connection_state(state, now)}"
+        todo = connection_advice(state, elsewhere=True)
+        waits = _("Waits for %(crm)s.") % {"crm": name}
+        what = f"{waits} {connection_state(state, now)}"
         # The connection's reason is mostly this lead's too: said once.
         reason = "" if delivery.reason == state.reason else delivery.reason
         return Said(what, todo, *_connection(delivery), reason)
     if delivery.due_at > now:
         return Said(
-            f"Waits for the next try at {clock(delivery.due_at, now)}.",
-            "Nothing to do: it is tried again by itself for about three days.",
+            _("Waits for the next try at %(time)s.") % {"time": clock(delivery.due_at, now)},
+            _("Nothing to do: it is tried again by itself for about three days."),
             reason=delivery.reason,
         )
     if delivery.tries:
-        return Said("About to be tried again.", reason=delivery.reason)
-    return Said(f"About to be sent to {name}.")
+        return Said(_("About to be tried again."), reason=delivery.reason)
+    return Said(_("About to be sent to %(crm)s.") % {"crm": name})
 
 
 def _delivered(delivery: Delivery, now: datetime) -> Said:
-    name = delivery.destination.name
-    existed = (
-        " It was there already, from an earlier try; no second record was made." if delivery.existed else ""
-    )
-    return Said(f"In {name} since {clock(delivery.settled_at, now)}.{existed}", reason=delivery.reason)
+    since = {"crm": delivery.destination.name, "time": clock(delivery.settled_at, now)}
+    what = _("In %(crm)s since %(time)s.") % since
+    if delivery.existed:
+        what = f"{what} {_('It was there already, from an earlier try; no second record was made.')}"
+    return Said(what, reason=delivery.reason)
 
 
 def _rejected(delivery: Delivery, now: datetime) -> Said:
-    what, reason = f"{delivery.destination.name} refused this lead.", delivery.reason
+    reason = delivery.reason
     if delivery.duplicate_of:
-        which = f", as its record {delivery.duplicate_of}" if delivery.duplicate_of != UNNAMED else ""
-        what = f"{delivery.destination.name} has this person already{which}. Nothing was written."
-        todo = "Write it all the same, or cancel. What happens to the next ones is set on the CRM connection."
+        what = (
+            _("%(crm)s has this person already. Nothing was written.")
+            if delivery.duplicate_of == UNNAMED
+            else _("%(crm)s has this person already, as its record %(record)s. Nothing was written.")
+        ) % {"crm": delivery.destination.name, "record": delivery.duplicate_of}
+        todo = _(
+            "Write it all the same, or cancel. What happens to the next ones is set on the CRM connection."
+        )
         return Said(what, todo, *_connection(delivery), reason)
+    what = _("%(crm)s refused this lead.") % {"crm": delivery.destination.name}
     if delivery.field:
         return Said(what, _about_field(delivery.field), *_mapping(delivery, delivery.field), reason)
     return Said(
         what,
-        "Mend what the CRM complains about, there or in the field mapping, then retry.",
+        _("Mend what the CRM complains about, there or in the field mapping, then retry."),
         *_mapping(delivery),
         reason,
     )
 
 
 def _about_field(field: str) -> str:
-    return (
-        f"Either mend the field {field} in the CRM, or change its row of the field mapping. Then retry. "
+    return _(
+        "Either mend the field %(field)s in the CRM, or change its row of the field mapping. Then retry. "
         "Or send this lead without the field."
-    )
+    ) % {"field": field}
 
 
 def _held(delivery: Delivery, now: datetime) -> Said:
-    name, reason = delivery.destination.name, delivery.reason
+    name, reason = {"crm": delivery.destination.name}, delivery.reason
     match delivery.held_reason:
         case Held.DNC:
             return Said(
-                "Held: do not contact. Microsoft sent this for information: the customer asked for another "
-                "partner on your page.",
-                "Leave it here, or cancel it. Whoever may retry can send it anyway. Whether the next ones are held "
-                "is decided on the offer's page.",
+                _(
+                    "Held: do not contact. Microsoft sent this for information: the customer asked for another "
+                    "partner on your page."
+                ),
+                _(
+                    "Leave it here, or cancel it. Whoever may retry can send it anyway. Whether the next ones are held "
+                    "is decided on the offer's page."
+                ),
             )
         case Held.APPROVAL:
             return Said(
-                f"Held: somebody must let it go to {name}.",
-                "Approve it to send it, or cancel it.",
+                _("Held: somebody must let it go to %(crm)s.") % name,
+                _("Approve it to send it, or cancel it."),
                 *_mapping(delivery),
             )
         case Held.MAPPING_BROKEN:
             return _held_by_mapping(delivery)
         case Held.UNCERTAIN:
             return Said(
-                f"Held: it may have arrived in {name} already.",
-                f"Look for this lead in {name}. If it is there, cancel; if it is not, retry.",
+                _("Held: it may have arrived in %(crm)s already.") % name,
+                _("Look for this lead in %(crm)s. If it is there, cancel; if it is not, retry.") % name,
                 reason=reason,
             )
         case Held.GAVE_UP:
             return Said(
-                "Held: given up after about three days of tries.",
-                "Once the CRM works again, retry: all the tries start anew.",
+                _("Held: given up after about three days of tries."),
+                _("Once the CRM works again, retry: all the tries start anew."),
                 *_connection(delivery),
                 reason,
             )
     return Said(
-        "Held: an error of this software, not of the lead or the CRM.",
-        "The server's log has the details; please report it. A retry does no harm.",
+        _("Held: an error of this software, not of the lead or the CRM."),
+        _("The server's log has the details; please report it. A retry does no harm."),
     )
 
 
 def _held_by_mapping(delivery: Delivery) -> Said:
     live = delivery.route.live_mapping
     field = delivery.field or (live.broken_field if live else "")
-    todo = "Mend the field mapping and publish it: every lead that it holds then goes out."
+    todo = _("Mend the field mapping and publish it: every lead that it holds then goes out.")
     if field:
-        todo = (
-            f"Either mend the field {field} in the CRM and retry, or change its row of the field mapping and "
+        todo = _(
+            "Either mend the field %(field)s in the CRM and retry, or change its row of the field mapping and "
             "publish it: every lead that it holds then goes out. Or send this lead without the field."
-        )
-    return Said("Held: the field mapping is broken.", todo, *_mapping(delivery, field), delivery.reason)
+        ) % {"field": field}
+    return Said(_("Held: the field mapping is broken."), todo, *_mapping(delivery, field), delivery.reason)
 
 
 _IN_FULL: Mapping[str, Callable[[Delivery, datetime], Said]] = {
@@ -350,13 +411,15 @@ _IN_FULL: Mapping[str, Callable[[Delivery, datetime], Said]] = {
 
 
 def _connection(delivery: Delivery) -> tuple[str, str]:
-    return reverse("admin:crm_sync_destination_change", args=[delivery.destination_id]), _TO_CONNECTION
+    return reverse("admin:crm_sync_destination_change", args=[delivery.destination_id]), _(
+        "Open the CRM connection"
+    )
 
 
 def _mapping(delivery: Delivery, field: str = "") -> tuple[str, str]:
     if not field:
-        return reverse("admin:crm_sync_route_mapping", args=[delivery.route_id]), _TO_MAPPING
-    return row_url(delivery.route_id, field), f"Open the row of {field}"
+        return reverse("admin:crm_sync_route_mapping", args=[delivery.route_id]), _("Open the field mapping")
+    return row_url(delivery.route_id, field), _("Open the row of %(field)s") % {"field": field}
 
 
 def row_url(route_id: int, field: str) -> str:
@@ -387,7 +450,7 @@ def _has_row(version: MappingVersion | None, field: str) -> bool:
 
 
 def outcome(attempt: Attempt) -> str:
-    return attempt.get_outcome_display() if attempt.outcome else "Under way"
+    return attempt.get_outcome_display() if attempt.outcome else _("Under way")
 
 
 def record_url(delivery: Delivery) -> str:
@@ -407,16 +470,19 @@ def sample_waits(wait: Wait, destination: Destination, now: datetime) -> str:
     match wait:
         case Wait.PAUSED:
             said = connection_state(destination.state, now)
-            return f"{said} While it is paused no sample goes either. Press Resume first."
+            return f"{said} {_('While it is paused no sample goes either. Press Resume first.')}"
         case Wait.SPENT:
-            day = clock(next_day(now), now)
-            return (
-                f"The limit of {count(destination.max_per_day or 0, 'push', 'pushes')} a day is reached, and a sample "
-                f"counts as one. One can go from {day} on; the limit is set on the CRM connection."
-            )
+            limit = destination.max_per_day or 0
+            return ngettext(
+                "The limit of %(number)s push a day is reached, and a sample counts as one. One can go from "
+                "%(day)s on; the limit is set on the CRM connection.",
+                "The limit of %(number)s pushes a day is reached, and a sample counts as one. One can go from "
+                "%(day)s on; the limit is set on the CRM connection.",
+                limit,
+            ) % {"number": f"{limit:,}", "day": clock(next_day(now), now)}
         case Wait.ASKED:
-            time = clock(destination.state.until, now)
-            return f"{destination} asked to slow down: a sample can go at {time}, like the leads."
+            said = _("%(crm)s asked to slow down: a sample can go at %(time)s, like the leads.")
+            return said % {"crm": destination, "time": clock(destination.state.until, now)}
     assert_never(wait)
 
 
@@ -424,12 +490,12 @@ def sample_note(state: DestinationState) -> str:
     """What to know before a sample goes to a connection that is not well."""
     match state.state:
         case state.State.SLOWED:
-            return (
+            return _(
                 "The connection fails and is slowed down. The sample is sent all the same: it shows whether it "
                 "works again."
             )
         case state.State.STOPPED:
-            return (
+            return _(
                 "The connection is stopped. The sample is sent all the same; once it arrives, press Test connection, "
                 "and the leads go too."
             )
@@ -438,24 +504,32 @@ def sample_note(state: DestinationState) -> str:
 
 def sample_result(result: Result, name: str) -> str:
     """What became of a sample, and what to do."""
+    crm = {"crm": name}
     match result:
         case Delivered():
-            return f"The record is in {name}. It is called Sam Sample: delete it there when you have seen it."
-        case Rejected(field=field) if field:
             return (
-                f"{name} lets us in, but refuses the field {field}. Mend it there, or in the field mappings."
+                _("The record is in %(crm)s. It is called Sam Sample: delete it there when you have seen it.")
+                % crm
             )
+        case Rejected(field=field) if field:
+            said = _(
+                "%(crm)s lets us in, but refuses the field %(field)s. Mend it there, or in the field mappings."
+            )
+            return said % {"crm": name, "field": field}
         case Rejected():
-            return f"{name} lets us in, but refuses the record. Mend what it complains about, there or in the mappings."
+            said = _(
+                "%(crm)s lets us in, but refuses the record. Mend what it complains about, there or in the mappings."
+            )
+            return said % crm
         case Throttled():
-            return f"{name} asks to slow down. Try again in a while."
+            return _("%(crm)s asks to slow down. Try again in a while.") % crm
         case DestinationFault():
-            return "Mend the settings of the connection, then try again."
+            return _("Mend the settings of the connection, then try again.")
         case RetryLater(uncertain=True):
-            return f"Look for Sam Sample in {name}: it may be there all the same."
+            return _("Look for Sam Sample in %(crm)s: it may be there all the same.") % crm
         case RetryLater():
-            return f"{name} could not take it now. Try again in a while."
-    return "An error of this software. The log has the details; please report it."
+            return _("%(crm)s could not take it now. Try again in a while.") % crm
+    return _("An error of this software. The log has the details; please report it.")
 
 
 def sending_line(delivery: Delivery, now: datetime, *, trouble: bool = True) -> SafeString | str:
@@ -471,8 +545,12 @@ def versions(attempt: Attempt) -> str:
     """Which mapping made the record of a try."""
     if attempt.route_mapping is None:
         return ""
-    default = f" over the connection's {attempt.default_mapping}" if attempt.default_mapping else ""
-    return f"Field mapping {attempt.route_mapping}{default}"
+    said = (
+        _("Field mapping %(version)s over the connection's %(inherited)s")
+        if attempt.default_mapping
+        else _("Field mapping %(version)s")
+    )
+    return said % {"version": attempt.route_mapping, "inherited": attempt.default_mapping}
 
 
 # --- Mappings ------------------------------------------------------------------------------------------------
@@ -482,7 +560,9 @@ def mapping_state(owner: Route | Destination) -> str:
     """What is live and what is being edited: "Draft of v3 · live v2"."""
     live, draft = owner.live_mapping, owner.draft
     if live and draft:
-        return f"Draft of {draft} · live {live}"
+        return _("Draft of %(draft)s · live %(live)s") % {"draft": draft, "live": live}
     if live:
-        return f"Live {live}"
-    return f"Draft of {draft} · nothing published yet" if draft else "Nothing published yet"
+        return _("Live %(live)s") % {"live": live}
+    if draft:
+        return _("Draft of %(draft)s · nothing published yet") % {"draft": draft}
+    return _("Nothing published yet")
