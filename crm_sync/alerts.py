@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from crm_sync import clock, mails, outages
 from crm_sync import wording as words
@@ -61,13 +63,19 @@ def _on_home(request: HttpRequest, now: datetime) -> Iterator[Notice]:
 def _no_worker(now: datetime) -> Iterator[Notice]:
     last = Worker.objects.order_by("-seen_at").values_list("seen_at", flat=True).first()
     if last is None or now - last > WORKER_SILENCE:
-        since = f" since {words.clock(last, now)}" if last else ""
-        yield Notice(
-            "error",
-            f"No worker is running{since}: leads are stored, and none is sent. Start the server with "
-            "“manage.py serve”, or a worker with “manage.py deliver”.",
-            everywhere=True,
+        said = (
+            _(
+                "No worker is running since %(since)s: leads are stored, and none is sent. Start the server with "
+                "“manage.py serve”, or a worker with “manage.py deliver”."
+            )
+            % {"since": words.clock(last, now)}
+            if last
+            else _(
+                "No worker is running: leads are stored, and none is sent. Start the server with "
+                "“manage.py serve”, or a worker with “manage.py deliver”."
+            )
         )
+        yield Notice("error", said, everywhere=True)
 
 
 def _connections(request: HttpRequest, now: datetime) -> Iterator[Notice]:
@@ -79,17 +87,24 @@ def _connections(request: HttpRequest, now: datetime) -> Iterator[Notice]:
         if fails and state.state != state.State.PAUSED:
             text = _outage(name, state, waiting[state.pk], since.get(state.pk, state.since), now)
         else:
-            waits = f" {words.count(waiting[state.pk], 'lead waits', 'leads wait')}; none is lost."
             said = words.connection_state(tries.connection(request, state), now)
-            text = f"{name}: {said}{waits if waiting[state.pk] else ''}"
+            text = f"{name}: {said} {_none_is_lost(waiting[state.pk])}".rstrip()
         yield Notice(
             "error" if state.state == state.State.STOPPED else "warning",
             text,
             reverse("admin:crm_sync_destination_change", args=[state.pk]),
-            "Open the CRM connection",
+            _("Open the CRM connection"),
             everywhere=fails,
             leads=waiting[state.pk],
         )
+
+
+def _none_is_lost(waiting: int) -> str:
+    if not waiting:
+        return ""
+    return ngettext(
+        "%(number)s lead waits; none is lost.", "%(number)s leads wait; none is lost.", waiting
+    ) % {"number": f"{waiting:,}"}
 
 
 def _sick() -> QuerySet[DestinationState]:
@@ -111,12 +126,24 @@ def _outages(states: Sequence[DestinationState]) -> dict[int, datetime]:
 
 
 def _outage(name: str, state: DestinationState, waiting: int, since: datetime, now: datetime) -> str:
-    leads = words.count(waiting, "lead") if waiting else "leads"
-    what = f"{name} {mails.refuses(state.reason)} {leads} since {words.clock(since, now)}"
-    then = mails.next_try(state.until, now, words.clock)
-    if state.state == state.State.STOPPED:
-        then = f"Mend its settings. {then}"
-    return f"{what}{mails.because(state.reason)}. Intake is fine; nothing is lost. {then}"
+    named = {
+        "crm": name,
+        "refuses": mails.refuses(state.reason),
+        "number": f"{waiting:,}",
+        "since": words.clock(since, now),
+        "because": mails.because(state.reason),
+    }
+    said = (
+        ngettext(
+            "%(crm)s %(refuses)s %(number)s lead since %(since)s%(because)s. Intake is fine; nothing is lost.",
+            "%(crm)s %(refuses)s %(number)s leads since %(since)s%(because)s. Intake is fine; nothing is lost.",
+            waiting,
+        )
+        if waiting
+        else _("%(crm)s %(refuses)s leads since %(since)s%(because)s. Intake is fine; nothing is lost.")
+    )
+    mend = [_("Mend its settings.")] if state.state == state.State.STOPPED else []
+    return " ".join([said % named, *mend, mails.next_try(state.until, now, words.clock)])
 
 
 def _by_themselves() -> Iterator[Notice]:
@@ -125,9 +152,13 @@ def _by_themselves() -> Iterator[Notice]:
     waiting = _waiting(sick)
     for state in sick:
         if number := waiting[state.pk]:
-            them = "itself" if number == 1 else "themselves"
+            said = ngettext(
+                "%(number)s lead will reach %(crm)s by itself.",
+                "%(number)s leads will reach %(crm)s by themselves.",
+                number,
+            )
             name = f"{state.destination}{_demo(state.destination.is_demo)}"
-            yield Notice("well", f"{words.count(number, 'lead')} will reach {name} by {them}.")
+            yield Notice("well", said % {"number": f"{number:,}", "crm": name})
 
 
 def _recovered(now: datetime) -> Iterator[Notice]:
@@ -139,58 +170,80 @@ def _recovered(now: datetime) -> Iterator[Notice]:
         .defer("destination__secrets")[:AT_MOST]
     ):
         name = f"{outage.destination}{_demo(outage.destination.is_demo)}"
-        since = f" since {words.clock(outage.recovered_at, now)}"
+        since = _("since %(time)s") % {"time": words.clock(outage.recovered_at, now)}
         yield Notice(
             "well",
-            f"{mails.over(name, outage.affected, outage.delivered, since)}.",
+            f"{mails.over(name, outage.affected, outage.delivered, f' {since}')}.",
             reverse("admin:crm_sync_destination_change", args=[outage.destination_id]),
-            "Open the CRM connection",
+            _("Open the CRM connection"),
         )
 
 
 def _expiring(now: datetime) -> Iterator[Notice]:
     for ending in outages.expiring(now)[:AT_MOST]:
-        if ending.days < 0:
-            text = f"The credentials of {ending.name} expired on {ending.ends:%Y-%m-%d}, as far as is known here."
-        else:
-            text = f"The credentials of {ending.name} expire {mails.in_days(ending.days)}, on {ending.ends:%Y-%m-%d}."
         yield Notice(
             "error" if ending.days < 2 else "warning",
-            f"{text} Make new ones in the CRM, and enter them and their date.",
+            f"{_expiry(ending)} {_('Make new ones in the CRM, and enter them and their date.')}",
             reverse("admin:crm_sync_destination_change", args=[ending.destination_id]),
-            "Open the CRM connection",
+            _("Open the CRM connection"),
         )
+
+
+def _expiry(ending: outages.Expiring) -> str:
+    """When credentials end, or that they have."""
+    if ending.days < 0:
+        said = _("The credentials of %(crm)s expired on %(day)s, as far as is known here.")
+    elif ending.days == 0:
+        said = _("The credentials of %(crm)s expire today, on %(day)s.")
+    elif ending.days == 1:
+        said = _("The credentials of %(crm)s expire tomorrow, on %(day)s.")
+    else:
+        said = ngettext(
+            "The credentials of %(crm)s expire in %(number)s day, on %(day)s.",
+            "The credentials of %(crm)s expire in %(number)s days, on %(day)s.",
+            ending.days,
+        )
+    return said % {"crm": ending.name, "day": f"{ending.ends:%Y-%m-%d}", "number": ending.days}
 
 
 def _untold(now: datetime, may: Callable[[str], bool]) -> Iterator[Notice]:
     """Why nobody hears of a connection that fails, and what to do about it."""
     if not Destination.objects.exclude(connector="demo").exists():
         return
-    nobody = "Nobody will be told by e-mail when a CRM connection fails"
     health_url = reverse("admin:doctor") if may("crm_sync.change_destination") else ""
     if not mailing.are_sent():
         yield Notice(
             "warning",
-            f"{nobody}: EMAIL_URL names no mail server, and mails are only written to the log. Set it in .env and "
-            "start again.",
+            _(
+                "Nobody will be told by e-mail when a CRM connection fails: EMAIL_URL names no mail server, and mails "
+                "are only written to the log. Set it in .env and start again."
+            ),
             health_url,
-            "Health",
+            _("Health"),
         )
     elif failing := outages.failing_mails(now):
         yield Notice(
             "error",
-            f"{words.count(failing, 'mail')} about CRM connections could not be sent. They are tried again every "
-            "5 minutes, and the worker's log says what the mail server answered. EMAIL_URL in .env names that server.",
+            ngettext(
+                "%(number)s mail about CRM connections could not be sent. They are tried again every 5 minutes, and "
+                "the worker's log says what the mail server answered. EMAIL_URL in .env names that server.",
+                "%(number)s mails about CRM connections could not be sent. They are tried again every 5 minutes, and "
+                "the worker's log says what the mail server answered. EMAIL_URL in .env names that server.",
+                failing,
+            )
+            % {"number": f"{failing:,}"},
             health_url,
-            "Health",
+            _("Health"),
         )
     if not outages.recipients():
         yield Notice(
             "warning",
-            f"{nobody}: no user who is to be told has an e-mail address. Enter one for a user of the group "
-            "Administrator or Partner manager.",
+            _(
+                "Nobody will be told by e-mail when a CRM connection fails: no user who is to be told has an e-mail "
+                "address. Enter one for a user of the group Administrator or Partner manager."
+            ),
             reverse("admin:auth_user_changelist") if may("auth.view_user") else "",
-            "Open the users",
+            _("Open the users"),
         )
 
 
@@ -210,17 +263,27 @@ def _broken_mappings(request: HttpRequest) -> Iterator[Notice]:
     )
     for version in counted[:AT_MOST]:
         route: Route = version.route  # type: ignore[assignment]
-        at = f" at the field {version.broken_field}" if version.broken_field else ""
-        holds = f" It holds {words.count(version.held, 'lead')}." if version.held else ""
+        said = (
+            _("The field mapping %(mapping)s is broken at the field %(field)s.")
+            if version.broken_field
+            else _("The field mapping %(mapping)s is broken.")
+        ) % {"mapping": f"{route}{_demo(route.destination.is_demo)}", "field": version.broken_field}
+        why = words.sentence(tries.of_some_lead(request, version.broken))
         yield Notice(
             "error",
-            f"The field mapping {route}{_demo(route.destination.is_demo)} is broken{at}. "
-            f"{words.sentence(tries.of_some_lead(request, version.broken))}{holds}",
+            f"{said} {why} {_holds(version.held)}".rstrip(),
             words.mapping_url(route, version.broken_field),
-            "Mend the field mapping",
+            _("Mend the field mapping"),
             since=version.since,
             leads=version.held,
         )
+
+
+def _holds(number: int) -> str:
+    if not number:
+        return ""
+    said = ngettext("It holds %(number)s lead.", "It holds %(number)s leads.", number)
+    return said % {"number": f"{number:,}"}
 
 
 def _doubted_mappings() -> Iterator[Notice]:
@@ -235,19 +298,26 @@ def _doubted_mappings() -> Iterator[Notice]:
         owner = versions[0].owner
         destination = owner.destination if isinstance(owner, Route) else owner
         if any(version.route_id is None for version in versions):
-            whose = f"that every offer inherits to {destination}"
+            said = _("The field mapping that every offer inherits to %(crm)s%(demo)s no longer fits the CRM.")
+        elif len(versions) == 1:
+            said = _("The field mapping %(mapping)s%(demo)s no longer fits the CRM.")
         else:
-            whose = (
-                str(owner)
-                if len(versions) == 1
-                else f"of {words.count(len(versions), 'offer')} to {destination}"
+            said = ngettext(
+                "The field mapping of %(number)s offer to %(crm)s%(demo)s no longer fits the CRM.",
+                "The field mapping of %(number)s offers to %(crm)s%(demo)s no longer fits the CRM.",
+                len(versions),
             )
+        said %= {
+            "crm": destination,
+            "mapping": owner,
+            "number": len(versions),
+            "demo": _demo(destination.is_demo),
+        }
         yield Notice(
             "warning",
-            f"The field mapping {whose}{_demo(destination.is_demo)} no longer fits the CRM. "
-            f"{words.sentence(versions[0].doubt)} Mend it before a lead is refused.",
+            f"{said} {words.sentence(versions[0].doubt)} {_('Mend it before a lead is refused.')}",
             words.mapping_url(owner, versions[0].doubt_field),
-            "Open the row",
+            _("Open the row"),
         )
 
 
@@ -274,20 +344,31 @@ def _stuck_sendings() -> Iterator[Notice]:
             "warning",
             _stuck(group["state"], group["held_reason"], group["number"], where),
             reverse("admin:crm_sync_delivery_changelist") + query,
-            "Open the sendings",
+            _("Open the sendings"),
             since=group["since"],
             leads=group["number"],
         )
 
 
 def _stuck(state: str, held_reason: str, number: int, where: str) -> str:
-    leads = words.count(number, "lead")
-    are = "is" if number == 1 else "are"
+    named = {"number": f"{number:,}", "crm": where}
     if state == Delivery.State.REJECTED:
-        return f"{where} refused {leads}."
+        return (
+            ngettext("%(crm)s refused %(number)s lead.", "%(crm)s refused %(number)s leads.", number) % named
+        )
     if held_reason == Delivery.Held.APPROVAL:
-        return f"{leads} for {where} {'waits' if number == 1 else 'wait'} for approval."
-    return f"{leads} for {where} {are} held: {words.HELD_SHORT[Delivery.Held(held_reason)]}."
+        said = ngettext(
+            "%(number)s lead for %(crm)s waits for approval.",
+            "%(number)s leads for %(crm)s wait for approval.",
+            number,
+        )
+        return said % named
+    said = ngettext(
+        "%(number)s lead for %(crm)s is held: %(why)s.",
+        "%(number)s leads for %(crm)s are held: %(why)s.",
+        number,
+    )
+    return said % {**named, "why": words.HELD_SHORT[Delivery.Held(held_reason)]}
 
 
 def _unconnected(may: Callable[[str], bool]) -> Iterator[Notice]:
@@ -300,21 +381,26 @@ def _unconnected(may: Callable[[str], bool]) -> Iterator[Notice]:
         waiting = leads_of_it[: CAP + 1].count()
         if not waiting:
             continue
-        leads = f"{words.capped(min(waiting, CAP), CAP)} {'lead' if waiting == 1 else 'leads'} of"
-        wait = "waits" if waiting == 1 else "wait"
         route = Route.objects.filter(offer=offer, enabled=True).first()
         if route is not None:
-            why, url, link = (
-                "the field mapping is not published",
-                words.mapping_url(route),
-                "Look at it and publish",
+            said = ngettext(
+                "%(number)s lead of %(offer)s waits: the field mapping is not published.",
+                "%(number)s leads of %(offer)s wait: the field mapping is not published.",
+                waiting,
             )
+            url, link = words.mapping_url(route), _("Look at it and publish")
         else:
-            why, link = "no CRM connected yet", "Send to a CRM"
+            said = ngettext(
+                "%(number)s lead of %(offer)s waits: no CRM connected yet.",
+                "%(number)s leads of %(offer)s wait: no CRM connected yet.",
+                waiting,
+            )
+            link = _("Send to a CRM")
             url = (
                 f"{reverse('admin:crm_sync_route_add')}?offer={offer.pk}" if may("crm_sync.add_route") else ""
             )
-        text = f"{leads} {offer}{_demo(offer.is_demo)} {wait}: {why}."
+        number = words.capped(min(waiting, CAP), CAP)
+        text = said % {"number": number, "offer": f"{offer}{_demo(offer.is_demo)}"}
         first = leads_of_it.order_by("received_at").values_list("received_at", flat=True).first()
         yield Notice("warning", text, url, link, since=first, leads=waiting)
 
@@ -326,16 +412,20 @@ def _questions() -> Iterator[Notice]:
         newest = Lead.objects.filter(offer=route.offer_id).order_by("-received_at").values("pk")[:LOOKED_AT]
         waiting = route.waiting_leads().filter(pk__in=newest).count()
         if waiting:
-            were = "lead came before and was" if waiting == 1 else "leads came before and were"
-            number = words.capped(waiting, LOOKED_AT)
+            said = ngettext(
+                "%(number)s lead came before and was not sent: %(route)s. Send them, or from now on?",
+                "%(number)s leads came before and were not sent: %(route)s. Send them, or from now on?",
+                waiting,
+            )
+            number, name = words.capped(waiting, LOOKED_AT), f"{route}{_demo(route.destination.is_demo)}"
             yield Notice(
                 "warning",
-                f"{number} {were} not sent: {route}{_demo(route.destination.is_demo)}. Send them, or from now on?",
+                said % {"number": number, "route": name},
                 f"{words.route_url(route.pk)}#question",
-                "Decide",
+                _("Decide"),
                 leads=waiting,
             )
 
 
 def _demo(is_demo: bool) -> str:
-    return " (demo)" if is_demo else ""
+    return f" {_('(demo)')}" if is_demo else ""
