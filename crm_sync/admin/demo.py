@@ -9,6 +9,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from crm_sync import connectors, demo_data
 from crm_sync import wording as words
@@ -22,15 +24,17 @@ from leads.wording import clip
 SWITCH = "crm_sync.switch_demo"
 REMOVE = "crm_sync.remove_demo"
 EXPLAINED = {
-    DemoSwitch.Mode.WORKING: "takes every lead",
-    DemoSwitch.Mode.THROTTLED: "the connection slows down and tries again by itself",
-    DemoSwitch.Mode.DOWN: "each lead is tried again by itself; after some failures the connection slows down",
-    DemoSwitch.Mode.REFUSING_FIELD: (
+    DemoSwitch.Mode.WORKING: gettext_lazy("takes every lead"),
+    DemoSwitch.Mode.THROTTLED: gettext_lazy("the connection slows down and tries again by itself"),
+    DemoSwitch.Mode.DOWN: gettext_lazy(
+        "each lead is tried again by itself; after some failures the connection slows down"
+    ),
+    DemoSwitch.Mode.REFUSING_FIELD: gettext_lazy(
         "that lead is refused; from the second in a row the mapping is marked broken and its leads are held"
     ),
-    DemoSwitch.Mode.WRONG_CREDENTIALS: "the connection stops and is checked again by itself",
-    DemoSwitch.Mode.SLOW: "leads take longer, that is all",
-    DemoSwitch.Mode.ANSWER_LOST: "the lead is sent again and found there: no second record",
+    DemoSwitch.Mode.WRONG_CREDENTIALS: gettext_lazy("the connection stops and is checked again by itself"),
+    DemoSwitch.Mode.SLOW: gettext_lazy("leads take longer, that is all"),
+    DemoSwitch.Mode.ANSWER_LOST: gettext_lazy("the lead is sent again and found there: no second record"),
 }
 
 
@@ -39,7 +43,7 @@ class DemoRecordAdmin(EvidencePage):
     list_display = ("who", "holds", "received", "created")
     list_display_links = ("who",)
     search_fields = ("key", "record")
-    search_help_text = "Anything in a record."
+    search_help_text = gettext_lazy("Anything in a record.")
     list_per_page = 50
     show_full_result_count = False
     change_list_template = "admin/crm_sync/demorecord/change_list.html"
@@ -54,22 +58,22 @@ class DemoRecordAdmin(EvidencePage):
 
     # The list
 
-    @admin.display(description="Record")
+    @admin.display(description=gettext_lazy("Record"))
     def who(self, obj: DemoRecord) -> str:
         return clip(str(obj), 120)
 
-    @admin.display(description="Fields")
+    @admin.display(description=gettext_lazy("Fields"))
     def holds(self, obj: DemoRecord) -> SafeString:
         pairs = [(label, value) for name, label, value in _labelled(obj.record) if name != "topic"]
         return format_html(
             '<span class="quiet">{}</span>', clip(" · ".join(f"{a}: {b}" for a, b in pairs), 300)
         )
 
-    @admin.display(description="Times received", ordering="times_received")
+    @admin.display(description=gettext_lazy("Times received"), ordering="times_received")
     def received(self, obj: DemoRecord) -> str:
         return f"{obj.times_received:,}"
 
-    @admin.display(description="Made", ordering="created_at")
+    @admin.display(description=gettext_lazy("Made"), ordering="created_at")
     def created(self, obj: DemoRecord) -> SafeString | str:
         return words.ago(obj.created_at)
 
@@ -83,7 +87,7 @@ class DemoRecordAdmin(EvidencePage):
             "switch_form": SwitchForm(instance=switch) if request.user.has_perm(SWITCH) else None,
             "effects": [(mode.value, mode.label, EXPLAINED[mode]) for mode in DemoSwitch.Mode],
             "may_remove": request.user.has_perm(REMOVE),
-            "has_anything": any(number for _, number in _counts()),
+            "has_anything": any(number for _what, number in _counts()),
             "connections": Destination.objects.filter(connector="demo").select_related("state")
             if request.user.has_perm("crm_sync.view_destination")
             else (),
@@ -96,7 +100,7 @@ class DemoRecordAdmin(EvidencePage):
         return {
             "title": clip(str(obj), 120),
             "record": obj,
-            "rows": [(label, value) for _, label, value in _labelled(obj.record)],
+            "rows": [(label, value) for _name, label, value in _labelled(obj.record)],
         }
 
     # The buttons
@@ -109,12 +113,13 @@ class DemoRecordAdmin(EvidencePage):
         form = SwitchForm(request.POST, instance=DemoSwitch.current())
         if not form.is_valid():
             sentences = " ".join(str(error) for errors in form.errors.values() for error in errors)
-            tell(request, f"Not switched: {sentences}", messages.ERROR)
+            tell(request, _("Not switched: %(why)s") % {"why": sentences}, messages.ERROR)
             return HttpResponseRedirect(reverse("admin:crm_sync_demorecord_changelist"))
         switch = form.save()
         mode = DemoSwitch.Mode(switch.mode)
         ports.ring()
-        tell(request, f"The demo CRM is switched to “{mode.label}”: {EXPLAINED[mode]}.")
+        said = _("The demo CRM is switched to “%(mode)s”: %(effect)s.")
+        tell(request, said % {"mode": mode.label, "effect": EXPLAINED[mode]})
         return HttpResponseRedirect(reverse("admin:crm_sync_demorecord_changelist"))
 
     def remove(self, request: HttpRequest) -> HttpResponse:
@@ -122,16 +127,12 @@ class DemoRecordAdmin(EvidencePage):
         require(request, REMOVE)
         if request.method == "POST":
             gone = demo_data.remove()
-            leads, records = (
-                words.count(gone["leads"], "received request"),
-                words.count(gone["records"], "record"),
-            )
-            tell(request, f"The demo is removed: {leads} and {records} of the demo CRM are gone.")
+            tell(request, _gone(gone["leads"], gone["records"]))
             return HttpResponseRedirect(reverse("admin:index"))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": "Remove all demo data?",
+            "title": _("Remove all demo data?"),
             "counts": [(what, number) for what, number in _counts() if number],
             "kept": Lead.objects.filter(offer__is_demo=False, deliveries__destination__connector="demo")
             .distinct()
@@ -141,17 +142,26 @@ class DemoRecordAdmin(EvidencePage):
         return TemplateResponse(request, "admin/crm_sync/demorecord/remove.html", context)
 
 
+def _gone(leads: int, records: int) -> str:
+    requests = ngettext("%(number)s received request", "%(number)s received requests", leads)
+    kept = ngettext("%(number)s record", "%(number)s records", records)
+    return _("The demo is removed: %(requests)s and %(records)s of the demo CRM are gone.") % {
+        "requests": requests % {"number": f"{leads:,}"},
+        "records": kept % {"number": f"{records:,}"},
+    }
+
+
 def _counts() -> list[tuple[str, int]]:
     """What goes with the demo."""
     return [
-        ("Demo offers, with their URLs", Offer.objects.filter(is_demo=True).count()),
+        (_("Demo offers, with their URLs"), Offer.objects.filter(is_demo=True).count()),
         (
-            "Received requests and leads of these offers",
+            _("Received requests and leads of these offers"),
             Submission.objects.filter(offer__is_demo=True).count(),
         ),
-        ("Connections to the demo CRM", Destination.objects.filter(connector="demo").count()),
-        ("Sendings to it", Delivery.objects.filter(destination__connector="demo").count()),
-        ("Records in it", DemoRecord.objects.count()),
+        (_("Connections to the demo CRM"), Destination.objects.filter(connector="demo").count()),
+        (_("Sendings to it"), Delivery.objects.filter(destination__connector="demo").count()),
+        (_("Records in it"), DemoRecord.objects.count()),
     ]
 
 

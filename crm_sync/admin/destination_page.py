@@ -8,6 +8,7 @@ from django.db.models import Count, Min
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from crm_sync import limits
 from crm_sync import wording as words
@@ -102,15 +103,14 @@ def _next_try(state: DestinationState, due: datetime | None, now: datetime) -> s
     if due is None:
         return ""
     if state.state == state.State.PAUSED:
-        return "Once somebody presses Resume"
+        return _("Once somebody presses Resume")
     first = max(filter(None, (due, state.until)))
     if state.state == state.State.STOPPED:
-        return f"Once a check passes; the next is {_at(state.until, now)}"
-    return _at(first, now).capitalize()
-
-
-def _at(moment: datetime | None, now: datetime) -> str:
-    return f"at {words.clock(moment, now)}" if moment and moment > now else "now"
+        if state.until and state.until > now:
+            said = _("Once a check passes; the next is at %(time)s")
+            return said % {"time": words.clock(state.until, now)}
+        return _("Once a check passes; the next is now")
+    return _("At %(time)s") % {"time": words.clock(first, now)} if first > now else _("Now")
 
 
 def _today(destination: Destination, now: datetime) -> str:
@@ -118,10 +118,16 @@ def _today(destination: Destination, now: datetime) -> str:
     if not destination.max_per_day:
         return ""
     gone = limits.pushed_today(destination.state, now)
-    spent = (
-        f". The rest goes from {clock(limits.next_day(now))} on" if gone >= destination.max_per_day else ""
+    said = (
+        _("%(gone)s of %(limit)s a day. The rest goes from %(time)s on")
+        if gone >= destination.max_per_day
+        else _("%(gone)s of %(limit)s a day")
     )
-    return f"{gone:,} of {destination.max_per_day:,} a day{spent}"
+    return said % {
+        "gone": f"{gone:,}",
+        "limit": f"{destination.max_per_day:,}",
+        "time": clock(limits.next_day(now)),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,7 @@ def _credentials(destination: Destination, now: datetime) -> Credentials | None:
     known = told_expiry(destination) or destination.credentials_expire_on
     if destination.credentials_changed_at is None and known is None:
         return None
-    changed: SafeString | str = "Before this was recorded"
+    changed: SafeString | str = _("Before this was recorded")
     if destination.credentials_changed_at:
         changed = words.ago(destination.credentials_changed_at)
     if known is None:

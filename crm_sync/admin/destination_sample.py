@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
 
 from crm_sync import clock, limits, trial
 from crm_sync import wording as words
@@ -25,7 +26,6 @@ from crm_sync.recorder import Exchange
 from leads.wording import Badge
 
 PERMISSION = "crm_sync.send_sample_destination"
-BADGE = Badge("sample", "Made here for trying out. It does not count.")
 
 
 def urls(page: admin.ModelAdmin) -> list[URLPattern]:
@@ -42,7 +42,7 @@ def sample(page: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpRespons
     destination = get_object_or_404(Destination.objects.select_related("state"), pk=pk)
     url = reverse("admin:crm_sync_destination_change", args=[pk])
     if words.spec_of(destination) is None:
-        tell(request, "This version has no connector of that kind: nothing can be sent.", messages.ERROR)
+        tell(request, _("This version has no connector of that kind: nothing can be sent."), messages.ERROR)
         return HttpResponseRedirect(url)
     made = trial.sample_of(destination)
     labels = {target.name: target.label for target in destination.spec.fields}
@@ -52,14 +52,14 @@ def sample(page: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpRespons
         "media": page.media,
         "destination": destination,
         "url": url,
-        "badge": BADGE,
+        "badge": Badge(_("sample"), _("Made here for trying out. It does not count.")),
         "rows": record_rows(made.record, labels),
         "problems": [(labels.get(each.target, each.target), each.message) for each in made.problems],
     }
     if request.method == "POST" and not made.problems:
         sent = trial.push_sample(destination, made.record, _key(request), at=clock.now())
         if isinstance(sent, trial.Wait):
-            tell(request, f"Nothing was sent: {sent.value}.", messages.WARNING)
+            tell(request, _("Nothing was sent: %(why)s.") % {"why": sent.value}, messages.WARNING)
             return HttpResponseRedirect(request.path)
         context |= _sent(page, request, destination, *sent)
     else:
@@ -71,8 +71,9 @@ def sample(page: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpRespons
 def _asked(destination: Destination) -> dict[str, Any]:
     now = clock.now()
     wait = trial.must_wait(destination.state, now)
+    title = _("No sample can go to %(crm)s now") if wait else _("Send one sample to %(crm)s?")
     return {
-        "title": f"No sample can go to {destination} now" if wait else f"Send one sample to {destination}?",
+        "title": title % {"crm": destination},
         "key": uuid4(),
         "waits": wait is not None,
         "note": words.sample_waits(wait, destination, now) if wait else words.sample_note(destination.state),
@@ -88,9 +89,10 @@ def _sent(
     exchanges: Sequence[Exchange],
 ) -> dict[str, Any]:
     arrived = isinstance(result, Delivered)
-    page.log_change(request, destination, f"Sent one sample: it {_became(result).removesuffix(' in')}.")
+    title, log = _became(result)
+    page.log_change(request, destination, log)
     return {
-        "title": f"The sample {_became(result)} {destination}",
+        "title": title % {"crm": destination},
         "sent": True,
         "arrived": arrived,
         "said": words.sample_result(result, destination.name),
@@ -101,12 +103,13 @@ def _sent(
     }
 
 
-def _became(result: Result) -> str:
+def _became(result: Result) -> tuple[str, str]:
+    """What became of it: for the page, with a place for the name of the CRM, and for the log."""
     if isinstance(result, Delivered):
-        return "arrived in"
-    return (
-        "may have arrived in" if isinstance(result, RetryLater) and result.uncertain else "did not arrive in"
-    )
+        return _("The sample arrived in %(crm)s"), "Sent one sample: it arrived."
+    if isinstance(result, RetryLater) and result.uncertain:
+        return _("The sample may have arrived in %(crm)s"), "Sent one sample: it may have arrived."
+    return _("The sample did not arrive in %(crm)s"), "Sent one sample: it did not arrive."
 
 
 def _key(request: HttpRequest) -> UUID:

@@ -15,6 +15,8 @@ from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from crm_sync import clock, connectors, health
 from crm_sync import wording as words
@@ -70,15 +72,15 @@ class DestinationAdmin(Page):
     def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
         return ("connection", "kind", _health(request), _waiting(), "last_success")
 
-    @admin.display(description="Name", ordering="name")
+    @admin.display(description=gettext_lazy("Name"), ordering="name")
     def connection(self, obj: Destination) -> SafeString:
         return words.name_of(obj)
 
-    @admin.display(description="Kind of CRM", ordering="connector")
+    @admin.display(description=gettext_lazy("Kind of CRM"), ordering="connector")
     def kind(self, obj: Destination) -> str:
         return words.kind_of(obj)
 
-    @admin.display(description="Last success", ordering="state__last_success_at")
+    @admin.display(description=gettext_lazy("Last success"), ordering="state__last_success_at")
     def last_success(self, obj: Destination) -> SafeString | str:
         return words.ago(obj.state.last_success_at)
 
@@ -89,12 +91,12 @@ class DestinationAdmin(Page):
     ) -> HttpResponse:
         spec = _chosen(request)
         if spec or not self.has_add_permission(request):
-            title = {"title": f"Add CRM connection: {spec.label}"} if spec else {}
+            title = {"title": _("Add CRM connection: %(kind)s") % {"kind": spec.label}} if spec else {}
             return super().add_view(request, form_url, {**(extra_context or {}), **title})
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": "Add CRM connection",
+            "title": _("Add CRM connection"),
             "kinds": [connector.spec for connector in connectors.all()],
             "query": request.GET.copy(),
             "media": self.media,
@@ -124,16 +126,16 @@ class DestinationAdmin(Page):
         ]
         return [
             (None, {"fields": ["name", *inputs, *expiry, "for_new_offers"]}),
-            ("Advanced", {"fields": [*LIMITS], "classes": ["collapse"]}),
+            (_("Advanced"), {"fields": [*LIMITS], "classes": ["collapse"]}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return () if obj is None or self.has_change_permission(request, obj) else ("kind", "shown_settings")
 
-    @admin.display(description="Settings")
+    @admin.display(description=gettext_lazy("Settings"))
     def shown_settings(self, obj: Destination) -> str:
         lines = [f"{name}: {value}" for name, value in obj.settings.items()]
-        return "\n".join([*lines, *(f"{name}: {MASK}" for name in stored_secrets(obj))]) or "None"
+        return "\n".join([*lines, *(f"{name}: {MASK}" for name in stored_secrets(obj))]) or _("None")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # One of a kind that this version does not have can be looked at, no more.
@@ -144,11 +146,12 @@ class DestinationAdmin(Page):
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
-        tell(request, f"{obj.name} is saved. Test the connection, then choose which offers send to it.")
+        said = _("%(crm)s is saved. Test the connection, then choose which offers send to it.")
+        tell(request, said % {"crm": obj.name})
         return HttpResponseRedirect(_url(obj))
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
-        tell(request, f"{obj.name} is saved.")
+        tell(request, _("%(crm)s is saved.") % {"crm": obj.name})
         return HttpResponseRedirect(_url(obj))
 
     # One connection
@@ -189,12 +192,10 @@ class DestinationAdmin(Page):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """What goes with a connection that has sent nothing yet, in words."""
-        going = [
-            [str(obj), [f"Sends to: {route}, with its field mapping" for route in obj.routes.all()]]
-            for obj in objs
-        ]
-        routes = sum(len(children) for _, children in going)
-        counts = {"CRM connections": len(going)} | ({"Sends to": routes} if routes else {})
+        along = _("Sends to: %(route)s, with its field mapping")
+        going = [[str(obj), [along % {"route": route} for route in obj.routes.all()]] for obj in objs]
+        routes = sum(len(children) for _obj, children in going)
+        counts = {_("CRM connections"): len(going)} | ({_("Sends to"): routes} if routes else {})
         return going, counts, set(), []
 
     # The buttons
@@ -202,7 +203,7 @@ class DestinationAdmin(Page):
     def press_test(self, request: HttpRequest, obj: Destination) -> HttpResponse:
         result = _check(obj)
         level = messages.SUCCESS if result.ok else messages.ERROR
-        tell(request, " ".join(result.findings) or "Nothing was found wrong.", level)
+        tell(request, " ".join(result.findings) or _("Nothing was found wrong."), level)
         ports.ring()  # one that was stopped and works again has leads to send
         return HttpResponseRedirect(_url(obj))
 
@@ -210,20 +211,22 @@ class DestinationAdmin(Page):
         reason = request.POST.get("reason", "").strip()[:500]
         health.pause(obj, request.user, at=clock.now(), reason=reason)
         self.log_change(request, obj, f"Paused. {reason}".strip())
-        tell(request, f"{obj.name} is paused. Leads wait until somebody presses Resume.")
+        said = _("%(crm)s is paused. Leads wait until somebody presses Resume.")
+        tell(request, said % {"crm": obj.name})
         return HttpResponseRedirect(_url(obj))
 
     def press_resume(self, request: HttpRequest, obj: Destination) -> HttpResponse:
         health.resume(obj, at=clock.now())
         ports.ring()
         self.log_change(request, obj, "Resumed.")
-        tell(request, f"{obj.name} sends again: what waited goes out now.")
+        tell(request, _("%(crm)s sends again: what waited goes out now.") % {"crm": obj.name})
         return HttpResponseRedirect(_url(obj))
 
 
 def _check(destination: Destination) -> Check:
     if words.spec_of(destination) is None:
-        return Check(ok=False, findings=(f"This version has no connector “{destination.connector}”.",))
+        missing = _("This version has no connector “%(connector)s”.") % {"connector": destination.connector}
+        return Check(ok=False, findings=(missing,))
     return health.check(destination, at=clock.now())
 
 
@@ -240,7 +243,7 @@ def _told_expiry(destination: Destination | None) -> bool:
 def _health(request: HttpRequest) -> Callable[[Destination], SafeString]:
     """The column that says how each is, for this user's eyes."""
 
-    @admin.display(description="State", ordering="state__state")
+    @admin.display(description=gettext_lazy("State"), ordering="state__state")
     def health(obj: Destination) -> SafeString:
         said = words.connection_state(tries.connection(request, obj.state), timezone.now())
         return format_html('<span class="health {}">{}</span>', obj.state.state, clip(said))
@@ -252,22 +255,22 @@ def _waiting() -> Callable[[Destination], str]:
     """The column of what is owed, counted once for the whole list."""
     told: list[destination_page.Counts] = []
 
-    @admin.display(description="Waiting")
+    @admin.display(description=gettext_lazy("Waiting"))
     def waiting(obj: Destination) -> str:
         if not told:
             told.append(destination_page.counts((State.WAITING, State.LEASED, State.HELD, State.REJECTED)))
-        parts = {
-            "waiting": State.WAITING,
-            "on the way": State.LEASED,
-            "held": State.HELD,
-            "refused": State.REJECTED,
-        }
+        parts = (
+            (_("%(number)s waiting"), State.WAITING),
+            (_("%(number)s on the way"), State.LEASED),
+            (_("%(number)s held"), State.HELD),
+            (_("%(number)s refused"), State.REJECTED),
+        )
         named = [
-            f"{told[0].of(obj.pk, state)} {word}"
-            for word, state in parts.items()
+            said % {"number": told[0].of(obj.pk, state)}
+            for said, state in parts
             if told[0].some(obj.pk, state)
         ]
-        return ", ".join(named) or "None"
+        return ", ".join(named) or _("None")
 
     return waiting
 
@@ -294,7 +297,7 @@ def _default_mapping(request: HttpRequest, destination: Destination) -> dict[str
     spec, live = words.spec_of(destination), destination.live_mapping
     if spec is None:
         return None
-    suggested = f"Nothing published yet: what {spec.label} suggests"
+    suggested = _("Nothing published yet: what %(kind)s suggests") % {"kind": spec.label}
     return {
         "url": words.mapping_url(destination),
         "state": words.mapping_state(destination) if live or destination.draft else suggested,
