@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
 
 from crm_sync import connectors, trial
 from crm_sync import wording as words
@@ -63,7 +64,8 @@ def show(page: admin.ModelAdmin, request: HttpRequest, pk: int, lead: UUID) -> H
     context = {
         **page.admin_site.each_context(request),
         "opts": page.opts,
-        "title": f"What {route.destination} would get for {clip(found.who, 80)}",
+        "title": _("What %(crm)s would get for %(who)s")
+        % {"crm": route.destination, "who": clip(found.who, 80)},
         "media": page.media,
         "route": route,
         "lead": found,

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 
 from crm_sync import templates
 from crm_sync import wording as words
@@ -37,10 +38,13 @@ def map_links(request: HttpRequest, offer: Offer, value: str) -> Iterator[tuple[
     places = _places(request, offer)
     for place in places:
         if value not in place.used:
-            label = "Map it" if len(places) == 1 else f"Map it to {place.route.destination}"
-            yield label, f"{words.mapping_url(place.route)}?{urlencode({'map': value})}"
+            label = _("Map it") if len(places) == 1 else _("Map it to %(crm)s")
+            yield (
+                label % {"crm": place.route.destination},
+                f"{words.mapping_url(place.route)}?{urlencode({'map': value})}",
+            )
     if not places and request.user.has_perm("crm_sync.add_route"):
-        yield "Connect a CRM to map it", f"{reverse('admin:crm_sync_route_add')}?offer={offer.pk}"
+        yield _("Connect a CRM to map it"), f"{reverse('admin:crm_sync_route_add')}?offer={offer.pk}"
 
 
 def mapped_values(offers: Sequence[Offer]) -> dict[int, set[str]]:

@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
 
 from crm_sync import publishing, row_forms
 from crm_sync import wording as words
@@ -48,10 +49,8 @@ def view_of(page: admin.ModelAdmin, show: View) -> Any:
             raise PermissionDenied
         owner = Owner(obj)
         if words.spec_of(owner.destination) is None:
-            missing = (
-                f"This version has no connector “{owner.destination.connector}”: its fields are not known."
-            )
-            tell(request, missing, messages.ERROR)
+            missing = _("This version has no connector “%(connector)s”: its fields are not known.")
+            tell(request, missing % {"connector": owner.destination.connector}, messages.ERROR)
             return HttpResponseRedirect(reverse(f"admin:crm_sync_{page.opts.model_name}_change", args=[pk]))
         request.current_app = page.admin_site.name
         return show(page, request, owner)
@@ -123,7 +122,7 @@ def _save(page: admin.ModelAdmin, request: HttpRequest, editing: Editing) -> Htt
         page.log_change(request, owner.obj, f"Saved a draft of the field mapping, {draft}.")
     if "_publish" in request.POST:
         return HttpResponseRedirect(owner.url("mapping_publish"))
-    tell(request, "Saved as a draft: what is live has not changed.")
+    tell(request, _("Saved as a draft: what is live has not changed."))
     return HttpResponseRedirect(owner.url())
 
 
@@ -131,5 +130,5 @@ def _discard(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) -> Http
     if owner.draft:
         page.log_change(request, owner.obj, f"Threw away the draft of the field mapping, {owner.draft}.")
         owner.draft.delete()
-    tell(request, "The draft is thrown away.")
+    tell(request, _("The draft is thrown away."))
     return HttpResponseRedirect(owner.url())

@@ -10,6 +10,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from crm_sync import row_forms, rule_words, templates
 from crm_sync import wording as words
@@ -70,7 +72,7 @@ class Looking:
 
     @property
     def name(self) -> str:
-        return "the pasted body" if self.body else self.lead.who if self.lead else ""
+        return _("the pasted body") if self.body else self.lead.who if self.lead else ""
 
     @property
     def before(self) -> Lead | None:
@@ -83,14 +85,14 @@ class Looking:
 
 def _looking(request: HttpRequest, owner: Owner) -> Looking:
     if not request.user.has_perm(SEES_LEADS):
-        return Looking(None, problem="The preview shows leads, which your account may not see.")
+        return Looking(None, problem=_("The preview shows leads, which your account may not see."))
     data = request.POST or request.GET
     if body := data.get("body", "").strip():
         lead, problem = lead_of_body(body, owner.route.offer if owner.route else None)
         return Looking(lead.values() if lead else None, body=body, problem=problem)
     leads = list(owner.leads()[:SHOWN_LEADS])
     if not leads:
-        return Looking(None, problem="No lead yet. Paste a request body to see what it would send.")
+        return Looking(None, problem=_("No lead yet. Paste a request body to see what it would send."))
     wanted = data.get("_lead") or data.get("lead", "")
     number = next((number for number, lead in enumerate(leads) if str(lead.pk) == wanted), 0)
     return Looking(leads[number].values(), leads[number], leads, number)
@@ -127,7 +129,7 @@ class Line:
     def is_untouched(self) -> bool:
         """Whether this is a value list that nobody has begun to fill in: a script may put other values there."""
         is_list = self.form is not None and self.form["kind"].value() == "lookup"
-        return is_list and not any(text for _, text in self.pairs)
+        return is_list and not any(text for _key, text in self.pairs)
 
     @property
     def id(self) -> str:
@@ -181,7 +183,7 @@ class Lines:
         for number, form in enumerate(self.editing.forms):
             index = indexes.get(form.prefix)
             seen = self._values_seen(form)
-            untranslated = {text.casefold() for text, _ in seen}
+            untranslated = {text.casefold() for text, _count in seen}
             line = Line(
                 target=targets[number],
                 number=number,
@@ -230,9 +232,9 @@ class Lines:
                 cell.fatal,
             )
             if not cell.value and not cell.problem:
-                line.problem = "Left out for this lead."
+                line.problem = _("Left out for this lead.")
         elif line.target != EVERYTHING:
-            line.problem = "Not for this lead: another row, or its condition, decides."
+            line.problem = _("Not for this lead: another row, or its condition, decides.")
 
     def _shown(self, target: str, value: str) -> str:
         """A value as it is sent; a choice behind its label, where the CRM keeps it as a number or the like."""
@@ -251,7 +253,10 @@ class Lines:
             if text and text.casefold() not in listed:
                 counts[text] = counts.get(text, 0) + 1
         ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:SHOWN_VALUES]
-        return [(text, words.count(count, "lead")) for text, count in ordered]
+        return [
+            (text, ngettext("%(number)s lead", "%(number)s leads", count) % {"number": f"{count:,}"})
+            for text, count in ordered
+        ]
 
     @property
     def missing(self) -> list[TargetField]:
@@ -382,14 +387,19 @@ def troubles(request: HttpRequest, owner: Owner) -> list[Trouble]:
         return []
     found = []
     if live.broken:
-        at = f" at the field {live.broken_field}" if live.broken_field else ""
+        said = _("Broken at the field %(field)s.") if live.broken_field else _("Broken.")
         url = words.mapping_url(owner.obj, live.broken_field) if live.broken_field else ""
         found.append(
-            Trouble(f"Broken{at}.", words.sentence(tries.of_some_lead(request, live.broken)), url, holds=True)
+            Trouble(
+                said % {"field": live.broken_field},
+                words.sentence(tries.of_some_lead(request, live.broken)),
+                url,
+                holds=True,
+            )
         )
     if live.doubt:
         url = words.mapping_url(owner.obj, live.doubt_field)
-        found.append(Trouble("It no longer fits the CRM.", words.sentence(live.doubt), url))
+        found.append(Trouble(_("It no longer fits the CRM."), words.sentence(live.doubt), url))
     return found
 
 

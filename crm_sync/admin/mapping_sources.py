@@ -15,9 +15,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from crm_sync import from_flow, mapping, publishing, pushing, row_forms, rule_words
-from crm_sync import wording as words
 from crm_sync.admin.mapping_editor import lock, view_of
 from crm_sync.admin.mapping_page import may_change, render
 from crm_sync.admin.pages import tell
@@ -46,16 +47,20 @@ def _require_change(request: HttpRequest, owner: Owner) -> None:
 
 
 def _into_draft(
-    page: admin.ModelAdmin, request: HttpRequest, owner: Owner, rules: Sequence[Rule], what: str
+    page: admin.ModelAdmin, request: HttpRequest, owner: Owner, rules: Sequence[Rule], what: str, told: str
 ) -> None:
-    """Make these the rows of the draft."""
+    """Make these the rows of the draft. `what` was done, for the log; `told`: the same for whoever did it."""
     with transaction.atomic():
         lock(owner)
         draft = publishing.draft_of(owner.obj, request.user)
         draft.replace_rules(row_forms.in_order(rules, owner.spec))
     page.log_change(request, owner.obj, f"{what} into a draft of the field mapping, {draft}.")
-    count = words.count(len(rules), "row")
-    tell(request, f"{what}: {count} in the draft. What is live has not changed; look at them, then publish.")
+    said = ngettext(
+        "%(what)s: %(number)s row in the draft. What is live has not changed; look at them, then publish.",
+        "%(what)s: %(number)s rows in the draft. What is live has not changed; look at them, then publish.",
+        len(rules),
+    )
+    tell(request, said % {"what": told, "number": f"{len(rules):,}"})
 
 
 def _joined(owner: Owner, rules: Sequence[Rule]) -> list[Rule]:
@@ -73,12 +78,17 @@ def _copy(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) -> HttpRes
     if request.method == "POST":
         chosen = next((route for route in sources if str(route.pk) == request.POST.get("from")), None)
         if chosen is None:
-            tell(request, "Choose where to copy from.", messages.WARNING)
+            tell(request, _("Choose where to copy from."), messages.WARNING)
             return HttpResponseRedirect(owner.url("mapping_copy"))
         live = chosen.live_mapping
-        _into_draft(page, request, owner, live.as_rules() if live else (), f"Copied from {chosen}")
+        told = _("Copied from %(mapping)s") % {"mapping": chosen}
+        rules = live.as_rules() if live else ()
+        _into_draft(page, request, owner, rules, f"Copied from {chosen}", told)
         return HttpResponseRedirect(owner.url())
-    context = {"title": f"Copy rows to {owner.title}", "sources": [*_counted(sources)]}
+    context = {
+        "title": _("Copy rows to %(mapping)s") % {"mapping": owner.title},
+        "sources": [*_counted(sources)],
+    }
     return render(page, request, owner, "copy", context)
 
 
@@ -98,7 +108,8 @@ def _counted(sources: Sequence[Route]) -> Iterator[tuple[Route, MappingVersion, 
     live = {version.route_id: version for version in counted}
     for route in sources:
         version = live[route.pk]
-        yield route, version, words.count(version.rows, "row")
+        rows = ngettext("%(number)s row", "%(number)s rows", version.rows)
+        yield route, version, rows % {"number": f"{version.rows:,}"}
 
 
 # --- As a file -----------------------------------------------------------------------------------------------
@@ -121,23 +132,24 @@ def _import(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) -> HttpR
             text = upload.read(MOST + 1).decode("utf-8", "replace")
         rules, problems = _read(text, owner)
         if not problems:
-            _into_draft(page, request, owner, rules, "Imported")
+            _into_draft(page, request, owner, rules, "Imported", _("Imported"))
             return HttpResponseRedirect(owner.url())
-    context = {"title": f"Import rows to {owner.title}", "text": text, "problems": problems}
+    title = _("Import rows to %(mapping)s") % {"mapping": owner.title}
+    context = {"title": title, "text": text, "problems": problems}
     return render(page, request, owner, "import", context)
 
 
 def _read(text: str, owner: Owner) -> tuple[list[Rule], list[str]]:
     """The rules of a file, or what is wrong with it: sentences that name the place."""
     if len(text) > MOST:
-        return [], [f"This is longer than {MOST:,} characters."]
+        return [], [_("This is longer than %(number)s characters.") % {"number": f"{MOST:,}"}]
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        return [], [f"This is not JSON: {error}."]
+        return [], [_("This is not JSON: %(why)s.") % {"why": error}]
     rows = document.get("mapping") if isinstance(document, dict) else document
     if not isinstance(rows, list):
-        return [], ['Give a list of rules, or {"mapping": [...]} as an export has it.']
+        return [], [_('Give a list of rules, or {"mapping": [...]} as an export has it.')]
     rules, problems = list[Rule](), list[str]()
     for number, row in enumerate(rows):
         place = f"mapping[{number}]"
@@ -167,15 +179,16 @@ def _flow(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) -> HttpRes
             rows = [(rule_words.row(rule, owner.spec), _problem(rule, owner)) for rule in reading.rules]
             usable = [rule for rule in reading.rules if not _problem(rule, owner)]
             if "_take" in request.POST and usable:
-                _into_draft(page, request, owner, _joined(owner, usable), "Taken from the flow")
+                told = _("Taken from the flow")
+                _into_draft(page, request, owner, _joined(owner, usable), "Taken from the flow", told)
                 return HttpResponseRedirect(owner.url())
     context = {
-        "title": f"Rows from a flow to {owner.title}",
+        "title": _("Rows from a flow to %(mapping)s") % {"mapping": owner.title},
         "text": text,
         "error": error,
         "reading": reading,
         "rows": rows,
-        "usable": sum(1 for _, problem in rows if not problem),
+        "usable": sum(1 for _row, problem in rows if not problem),
     }
     return render(page, request, owner, "flow", context)
 

@@ -14,6 +14,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from crm_sync import publishing, row_forms
 from crm_sync import wording as words
@@ -70,7 +72,7 @@ def _show_publish(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) ->
     rules = rules_of(owner)
     leads, failures = _try(request, owner, rules)
     context = {
-        "title": f"Publish: {owner.title}",
+        "title": _("Publish: %(mapping)s") % {"mapping": owner.title},
         "differences": [(difference, f"{owner.url()}#{anchor(difference.target)}") for difference in changed],
         "seen": row_forms.digest(owner.rules),
         "tried": leads,
@@ -99,7 +101,8 @@ def _is_live(owner: Owner, changed: Sequence[Difference]) -> bool:
 
 
 def _nothing(owner: Owner) -> str:
-    return f"Nothing to publish: {owner.live} is live and the draft does not differ."
+    said = _("Nothing to publish: %(version)s is live and the draft does not differ.")
+    return said % {"version": owner.live}
 
 
 def _try(request: HttpRequest, owner: Owner, rules: Sequence[Rule]) -> tuple[int, list[Failure]]:
@@ -148,7 +151,7 @@ def _go_live(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) -> Http
         tell(request, _nothing(owner), messages.INFO)
         return HttpResponseRedirect(owner.url())
     if request.POST.get("seen") != row_forms.digest(owner.rules):
-        tell(request, "The draft changed in the meantime. Look again, then publish.", messages.WARNING)
+        tell(request, _("The draft changed in the meantime. Look again, then publish."), messages.WARNING)
         return HttpResponseRedirect(owner.url("mapping_publish"))
     worked_in.decide(page, request, worked_in.first_of(owner))
     draft = publishing.draft_of(owner.obj, request.user)
@@ -157,7 +160,8 @@ def _go_live(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) -> Http
     note = request.POST.get("note", "").strip()[:200]
     released = publishing.publish(draft, timezone.now(), request.user, note)
     page.log_change(request, owner.obj, f"Published the field mapping {draft}. {note}".strip())
-    tell(request, f"Published: {draft} is live. {_follows(released)}")
+    published = _("Published: %(version)s is live.") % {"version": draft}
+    tell(request, f"{published} {_follows(released)}")
     transaction.on_commit(ports.ring)
     return HttpResponseRedirect(_next(owner))
 
@@ -171,8 +175,11 @@ def _next(owner: Owner) -> str:
 
 def _follows(released: int) -> str:
     if not released:
-        return "It applies to leads from now on."
-    return f"{words.count(released, 'lead')} that it held {'goes' if released == 1 else 'go'} out now."
+        return _("It applies to leads from now on.")
+    said = ngettext(
+        "%(number)s lead that it held goes out now.", "%(number)s leads that it held go out now.", released
+    )
+    return said % {"number": f"{released:,}"}
 
 
 # --- History -------------------------------------------------------------------------------------------------
@@ -187,7 +194,7 @@ def _history(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) -> Http
         .prefetch_related("rules")[: SHOWN_VERSIONS + 1]
     )
     context = {
-        "title": f"History: {owner.title}",
+        "title": _("History: %(mapping)s") % {"mapping": owner.title},
         "versions": [
             (version, _changed_since(owner, version, versions[number + 1 : number + 2]))
             for number, version in enumerate(versions[:SHOWN_VERSIONS])
@@ -209,10 +216,12 @@ def _restore(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) -> Http
     number = row_forms.number_in(request.POST.get("number", ""))
     chosen = get_object_or_404(owner.obj.mappings.published(), number=number)
     if owner.live and owner.live.pk == chosen.pk:
-        tell(request, f"Nothing to restore: {chosen} is live already.", messages.INFO)
+        said = _("Nothing to restore: %(version)s is live already.") % {"version": chosen}
+        tell(request, said, messages.INFO)
         return HttpResponseRedirect(owner.url("mapping_history"))
     restored, released = publishing.restore(chosen, timezone.now(), request.user)
     page.log_change(request, owner.obj, f"Restored the field mapping {chosen} as {restored}.")
-    tell(request, f"Live again: {chosen}, as {restored}. {_follows(released)}")
+    again = _("Live again: %(chosen)s, as %(version)s.") % {"chosen": chosen, "version": restored}
+    tell(request, f"{again} {_follows(released)}")
     transaction.on_commit(ports.ring)
     return HttpResponseRedirect(owner.url("mapping_history"))

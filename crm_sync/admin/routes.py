@@ -11,6 +11,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from crm_sync import by_hand, clock, routing
 from crm_sync import wording as words
@@ -55,15 +57,15 @@ class RouteAdmin(Page):
 
     # The list, which nothing but a deleted route leads to
 
-    @admin.display(description="Sends")
+    @admin.display(description=gettext_lazy("Sends"))
     def from_to(self, obj: Route) -> str:
         return str(obj)
 
-    @admin.display(description="On", boolean=True)
+    @admin.display(description=gettext_lazy("On"), boolean=True)
     def on(self, obj: Route) -> bool:
         return obj.enabled
 
-    @admin.display(description="Field mapping")
+    @admin.display(description=gettext_lazy("Field mapping"))
     def mapping(self, obj: Route) -> str:
         return words.mapping_state(obj)
 
@@ -80,22 +82,22 @@ class RouteAdmin(Page):
         conditions = ["enabled", "actions"]
         first = conditions if obj else ["offer", "destination", *conditions]
         advanced = {"fields": ["other_actions", "needs_approval"], "classes": ["collapse"]}
-        return [("Which leads", {"fields": first}), ("Advanced", advanced)]
+        return [(_("Which leads"), {"fields": first}), (_("Advanced"), advanced)]
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         return super().add_view(
-            request, form_url, {"title": "Send an offer's leads to a CRM", **(extra_context or {})}
+            request, form_url, {"title": _("Send an offer's leads to a CRM"), **(extra_context or {})}
         )
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
         tell(
             request,
-            "Leads wait until the field mapping is published. Look at what will be sent, then publish.",
+            _("Leads wait until the field mapping is published. Look at what will be sent, then publish."),
         )
         return HttpResponseRedirect(words.mapping_url(obj))
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
-        tell(request, "Saved.")
+        tell(request, _("Saved."))
         return HttpResponseRedirect(words.route_url(obj.pk))
 
     # The page
@@ -122,11 +124,13 @@ class RouteAdmin(Page):
         return super().has_delete_permission(request, obj) and (obj is None or not obj.deliveries.exists())
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        going = [[str(obj), [f"Field mapping {version}" for version in obj.mappings.all()]] for obj in objs]
-        return going, {"Sends to": len(going)}, set(), []
+        along = _("Field mapping %(version)s")
+        going = [[str(obj), [along % {"version": each} for each in obj.mappings.all()]] for obj in objs]
+        return going, {_("Sends to"): len(going)}, set(), []
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
-        tell(request, f"{obj_display} is gone: leads of the offer are no longer sent there.")
+        said = _("%(route)s is gone: leads of the offer are no longer sent there.")
+        tell(request, said % {"route": obj_display})
         return HttpResponseRedirect(reverse("admin:crm_sync_route_changelist"))
 
     # The buttons
@@ -135,31 +139,41 @@ class RouteAdmin(Page):
         asked = question(route)
         here = f"{words.route_url(route.pk)}#question"
         if asked is None:
-            tell(request, "No lead waits for this route.", messages.INFO)
+            tell(request, _("No lead waits for this route."), messages.INFO)
             return back(request, here)
         if str(asked.count) != request.POST.get("count"):
-            waiting = words.count(asked.count, "lead waits", "leads wait")
-            tell(request, f"By now {waiting}. Look again, then press once more.", messages.WARNING)
+            said = ngettext(
+                "By now %(number)s lead waits. Look again, then press once more.",
+                "By now %(number)s leads wait. Look again, then press once more.",
+                asked.count,
+            )
+            tell(request, said % {"number": f"{asked.count:,}"}, messages.WARNING)
             return HttpResponseRedirect(here)
         sent = routing.send_waiting(route, timezone.now())
         ports.ring()
-        self.log_change(request, route, f"Sent {words.count(sent, 'waiting lead')}.")
-        tell(request, f"{words.count(sent, 'lead is', 'leads are')} on the way to {route.destination}.")
+        self.log_change(request, route, f"Sent {sent:,} waiting {'lead' if sent == 1 else 'leads'}.")
+        said = ngettext(
+            "%(number)s lead is on the way to %(crm)s.", "%(number)s leads are on the way to %(crm)s.", sent
+        )
+        tell(request, said % {"number": f"{sent:,}", "crm": route.destination})
         return back(request, words.route_url(route.pk))
 
     def press_from_now_on(self, request: HttpRequest, route: Route) -> HttpResponse:
         routing.from_now_on(route, timezone.now())
         self.log_change(request, route, "From now on: earlier leads are not sent.")
-        tell(request, "From now on: the leads of before are kept here and not sent.")
+        tell(request, _("From now on: the leads of before are kept here and not sent."))
         return back(request, words.route_url(route.pk))
 
     def press_retry_held(self, request: HttpRequest, route: Route) -> HttpResponse:
         oldest = held(route).order_by("created_at", "pk").values_list("pk", flat=True)[:1]
         if by_hand.retry(list(oldest), at=clock.now()):
             ports.ring()
-            tell(request, "One lead is tried again now. If it gets through, the others follow by themselves.")
+            tell(
+                request,
+                _("One lead is tried again now. If it gets through, the others follow by themselves."),
+            )
         else:
-            tell(request, "The field mapping holds no lead.", messages.INFO)
+            tell(request, _("The field mapping holds no lead."), messages.INFO)
         return HttpResponseRedirect(words.route_url(route.pk))
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from crm_sync import wording as words
 from crm_sync.models import Route
 from leads.models import Lead, Offer
 
@@ -40,7 +41,11 @@ def _held_at_first(route: Route, waiting: QuerySet[Lead], count: int) -> str:
     dnc = (
         waiting.filter(action__iexact="DNC").count() if route.offer.dnc_policy == Offer.DncPolicy.HOLD else 0
     )
-    said = f"{words.count(dnc, 'of them is', 'of them are')} held: do not contact." if dnc else ""
+    said = ""
+    if dnc:
+        said = ngettext(
+            "%(number)s of them is held: do not contact.", "%(number)s of them are held: do not contact.", dnc
+        ) % {"number": f"{dnc:,}"}
     if route.needs_approval and count > dnc:
-        return f"{said} Each is held until somebody approves it.".strip()
+        return f"{said} {_('Each is held until somebody approves it.')}".strip()
     return said
