@@ -16,10 +16,11 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from crm_sync import replay
-from crm_sync import wording as words
 from crm_sync.admin import groups
 from crm_sync.admin import replay_estimate as estimates
 from crm_sync.admin.pages import require, tell
@@ -50,7 +51,7 @@ def url(**query: Any) -> str:
 # --- The form ------------------------------------------------------------------------------------------------
 
 
-def _moment(label: str) -> forms.DateTimeField:
+def _moment(label: Any) -> forms.DateTimeField:
     picker = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
     return forms.DateTimeField(label=label, required=False, widget=picker, validators=[_within_reason])
 
@@ -58,31 +59,37 @@ def _moment(label: str) -> forms.DateTimeField:
 def _within_reason(moment: datetime) -> None:
     # Beyond, databases and time zones have opinions of their own.
     if not BEFORE_US <= moment < AFTER_US:
-        raise ValidationError("No lead came in that year.")
+        raise ValidationError(_("No lead came in that year."))
 
 
 class RangeForm(forms.Form):
     """Which sendings. Its names are also those of the filters of the list that leads here."""
 
-    offer = forms.ModelChoiceField(Offer.objects.all(), required=False, empty_label="Every offer")
+    offer = forms.ModelChoiceField(
+        Offer.objects.all(), required=False, empty_label=gettext_lazy("Every offer")
+    )
     destination = forms.ModelChoiceField(
         Destination.objects.defer("secrets"),
-        label="CRM connection",
+        label=gettext_lazy("CRM connection"),
         required=False,
-        empty_label="Every connection",
+        empty_label=gettext_lazy("Every connection"),
     )
-    since = _moment("Lead received from")
-    until = _moment("Lead received before")
+    since = _moment(gettext_lazy("Lead received from"))
+    until = _moment(gettext_lazy("Lead received before"))
     why = forms.ChoiceField(
-        label="What became of it",
+        label=gettext_lazy("What became of it"),
         required=False,
         choices=[
-            ("", "Failed, whatever the cause"),
-            *((name, label) for name, (label, _) in replay.WHYS.items()),
+            ("", gettext_lazy("Failed, whatever the cause")),
+            *((name, label) for name, (label, _which) in replay.WHYS.items()),
         ],
     )
-    group = forms.CharField(label="Reason", required=False, max_length=200, strip=False, widget=forms.Select)
-    never_sent = forms.BooleanField(label="Leads that were never sent there, too", required=False)
+    group = forms.CharField(
+        label=gettext_lazy("Reason"), required=False, max_length=200, strip=False, widget=forms.Select
+    )
+    never_sent = forms.BooleanField(
+        label=gettext_lazy("Leads that were never sent there, too"), required=False
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -92,13 +99,13 @@ class RangeForm(forms.Form):
         chosen = str(self.data.get("group") or "")
         if chosen and chosen not in dict(reasons):
             choices.append((chosen, clip(chosen, 100)))
-        self.fields["group"].widget.choices = [("", "Any reason"), *choices]
+        self.fields["group"].widget.choices = [("", _("Any reason")), *choices]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         since, until = cleaned.get("since"), cleaned.get("until")
         if since and until and since >= until:
-            self.add_error("until", "This must be later than the other.")
+            self.add_error("until", _("This must be later than the other."))
         return cleaned
 
     def range(self) -> Range:
@@ -116,7 +123,7 @@ class RangeForm(forms.Form):
         )
 
     def about(self) -> str:
-        """The range in a line."""
+        """The range in a line, kept with what it starts: in English, whoever starts it."""
         chosen = self.cleaned_data
         offer, destination = chosen["offer"] or "Every offer", chosen["destination"] or "every connection"
         since, until = (
@@ -157,7 +164,7 @@ def page(site: admin.AdminSite, request: HttpRequest) -> HttpResponse:
             return HttpResponseRedirect(job_pages.url_of(started))
     context = {
         **site.each_context(request),
-        "title": "Replay",
+        "title": _("Replay"),
         "opts": Delivery._meta,
         "media": CSS,
         "form": form,
@@ -181,12 +188,17 @@ def _press(site: admin.AdminSite, request: HttpRequest, form: RangeForm, counted
     """Start what the button says; None, with a word on it, where that cannot be."""
     dry = "dry_run" in request.POST
     if not counted.to_send:
-        tell(request, "Nothing to send again there.", messages.WARNING)
+        tell(request, _("Nothing to send again there."), messages.WARNING)
     elif counted.to_send > replay.MOST:
-        tell(request, f"At most {replay.MOST:,} at once: choose a shorter time.", messages.WARNING)
+        said = _("At most %(number)s at once: choose a shorter time.")
+        tell(request, said % {"number": f"{replay.MOST:,}"}, messages.WARNING)
     elif not dry and request.POST.get("count") != str(counted.to_send):
-        number = words.count(counted.to_send, "lead")
-        tell(request, f"By now it would be {number}. Look again, then press once more.", messages.WARNING)
+        said = ngettext(
+            "By now it would be %(number)s lead. Look again, then press once more.",
+            "By now it would be %(number)s leads. Look again, then press once more.",
+            counted.to_send,
+        )
+        tell(request, said % {"number": f"{counted.to_send:,}"}, messages.WARNING)
     else:
         return _start(site, request, form, counted, dry=dry)
     return None
@@ -195,11 +207,12 @@ def _press(site: admin.AdminSite, request: HttpRequest, form: RangeForm, counted
 def _start(
     site: admin.AdminSite, request: HttpRequest, form: RangeForm, counted: Estimate, *, dry: bool
 ) -> Job:
-    about = form.about()
-    arguments = form.range().as_arguments() | {"about": about, "estimate": estimates.sentence(counted)}
+    with translation.override("en"):  # what is stored is for readers of every language
+        about, estimate = form.about(), estimates.sentence(counted)
+    arguments = form.range().as_arguments() | {"about": about, "estimate": estimate}
     job = jobs.start(replay.REHEARSAL if dry else replay.REPLAY, arguments, request.user)
     did = "Started a dry run of" if dry else "Started a replay of"
-    said = f"{did} {words.count(counted.to_send, 'lead')}: {about}."
+    said = f"{did} {counted.to_send:,} {'lead' if counted.to_send == 1 else 'leads'}: {about}."
     site.get_model_admin(Job).log_addition(request, job, said)
     return job
 

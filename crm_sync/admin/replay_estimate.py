@@ -1,7 +1,7 @@
 """What the page of replays says of an estimate: who would be sent, who is skipped and why, what stands in the way."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from math import ceil
@@ -10,6 +10,9 @@ from urllib.parse import urlencode
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from crm_sync import clock, connectors
 from crm_sync import wording as words
@@ -35,26 +38,48 @@ class Line:
     skipped: bool = True
 
 
-# By the estimate's names: for one, for several, and why it is skipped. In the order of the page.
-_SKIPPED: dict[str, tuple[str, str, str, dict[str, str]]] = {
-    "delivered": ("already there", "already there", "Not sent a second time.", {"state": "delivered"}),
-    "waiting": ("going out by itself", "going out by themselves", "Still being tried.", {"state": "waiting"}),
-    "leased": ("on its way", "on their way", "Being sent at this moment.", {"state": "leased"}),
+# By the estimate's names: so many of which, why they are skipped, and their list. In the order of the page.
+_SKIPPED: dict[str, tuple[Callable[[int], str], Promise, dict[str, str]]] = {
+    "delivered": (
+        lambda number: ngettext("already there", "already there", number),
+        gettext_lazy("Not sent a second time."),
+        {"state": "delivered"},
+    ),
+    "waiting": (
+        lambda number: ngettext("going out by itself", "going out by themselves", number),
+        gettext_lazy("Still being tried."),
+        {"state": "waiting"},
+    ),
+    "leased": (
+        lambda number: ngettext("on its way", "on their way", number),
+        gettext_lazy("Being sent at this moment."),
+        {"state": "leased"},
+    ),
     "uncertain": (
-        "may have arrived",
-        "may have arrived",
-        "This CRM cannot tell. Look for each of them there; if it is missing, retry it.",
+        lambda number: ngettext("may have arrived", "may have arrived", number),
+        gettext_lazy("This CRM cannot tell. Look for each of them there; if it is missing, retry it."),
         {"held_reason": "uncertain"},
     ),
     "approval": (
-        "waiting for approval",
-        "waiting for approval",
-        "Somebody must approve each of them.",
+        lambda number: ngettext("waiting for approval", "waiting for approval", number),
+        gettext_lazy("Somebody must approve each of them."),
         {"held_reason": "approval"},
     ),
-    "dnc": ("not to be contacted", "not to be contacted", "Kept here.", {"held_reason": "dnc"}),
-    "cancelled": ("cancelled", "cancelled", "A colleague decided so.", {"state": "cancelled"}),
-    "other_reason": ("failed otherwise", "failed otherwise", "Not what you chose above.", {}),
+    "dnc": (
+        lambda number: ngettext("not to be contacted", "not to be contacted", number),
+        gettext_lazy("Kept here."),
+        {"held_reason": "dnc"},
+    ),
+    "cancelled": (
+        lambda number: ngettext("cancelled", "cancelled", number),
+        gettext_lazy("A colleague decided so."),
+        {"state": "cancelled"},
+    ),
+    "other_reason": (
+        lambda number: ngettext("failed otherwise", "failed otherwise", number),
+        gettext_lazy("Not what you chose above."),
+        {},
+    ),
 }
 
 
@@ -62,13 +87,14 @@ def lines(counted: Estimate, which: Range) -> list[Line]:
     """What becomes of each part of a range; what is sent first. Parts without a lead are left out."""
     if not counted.match:
         return []
-    found = [Line(counted.again, "failed", "Sent again.", skipped=False)]
+    found = [Line(counted.again, _("failed"), _("Sent again."), skipped=False)]
     if which.never_sent:
-        found.append(Line(counted.never_sent, "never sent there", "Sent for the first time.", skipped=False))
-    for name, (one, several, why, query) in _SKIPPED.items():
+        never = Line(counted.never_sent, _("never sent there"), _("Sent for the first time."), skipped=False)
+        found.append(never)
+    for name, (what, why, query) in _SKIPPED.items():
         number = getattr(counted, name)
         link = _list_url(which, query) if query else ""
-        found.append(Line(number, one if number == 1 else several, why, link))
+        found.append(Line(number, what(number), str(why), link))
     return [line for line in found if line.count or not line.skipped]
 
 
@@ -80,8 +106,14 @@ def _list_url(which: Range, query: dict[str, str]) -> str:
 def sentence(counted: Estimate) -> str:
     """The estimate in a line: "38 match: 31 failed, 7 already there (skipped)"."""
     parts = lines(counted, Range(never_sent=bool(counted.never_sent)))
-    told = ", ".join(f"{part.count:,} {part.what}{' (skipped)' if part.skipped else ''}" for part in parts)
-    return f"{words.count(counted.match, 'matches', 'match')}{': ' if told else ''}{told}"
+    told = ", ".join(_part(part) for part in parts)
+    match = ngettext("%(number)s matches", "%(number)s match", counted.match)
+    return f"{match % {'number': f'{counted.match:,}'}}{': ' if told else ''}{told}"
+
+
+def _part(line: Line) -> str:
+    said = _("%(number)s %(what)s (skipped)") if line.skipped else _("%(number)s %(what)s")
+    return said % {"number": f"{line.count:,}", "what": line.what}
 
 
 def first(request: HttpRequest, which: Range) -> Iterator[tuple[str, str, str]]:
@@ -98,7 +130,7 @@ def first(request: HttpRequest, which: Range) -> Iterator[tuple[str, str, str]]:
         left -= 1
     for route in which.routes() if left else ():
         for lead in which.unsent(route).order_by("pk")[:left]:
-            yield clip(lead.who, 80), names.get(route.destination_id, ""), "Never sent there"
+            yield clip(lead.who, 80), names.get(route.destination_id, ""), _("Never sent there")
             left -= 1
 
 
@@ -114,14 +146,15 @@ def warnings(
             continue
         link = reverse("admin:crm_sync_destination_change", args=[destination.pk]) if may_open else ""
         said = words.connection_state(tries.connection(request, state), now)
-        yield f"{destination}: {said} Replayed leads wait until it works again.", link
+        yield f"{destination}: {said} {_('Replayed leads wait until it works again.')}", link
     sees_routes = request.user.has_perm("crm_sync.view_route")
     routes = Route.objects.filter(pk__in=which.failed().order_by().values("route")).select_related("offer")
     for route in routes.select_related("offer", "destination").defer("destination__secrets"):
         live = route.live_mapping
         if live and live.broken:
             link = words.mapping_url(route, live.broken_field) if sees_routes else ""
-            yield f"The field mapping {route} is broken: mend it first, or the leads fail again.", link
+            said = _("The field mapping %(mapping)s is broken: mend it first, or the leads fail again.")
+            yield said % {"mapping": route}, link
 
 
 def duration(counts: Counter[int], destinations: dict[int, Destination]) -> str:
@@ -132,8 +165,11 @@ def duration(counts: Counter[int], destinations: dict[int, Destination]) -> str:
         default=0.0,
     )
     if longest < 1:
-        return "less than a second"
-    return f"about {ceil(longest / A_DAY)} days" if longest > 2 * A_DAY else f"about {span(longest)}"
+        return _("less than a second")
+    if longest > 2 * A_DAY:
+        days = ceil(longest / A_DAY)
+        return ngettext("about %(number)s day", "about %(number)s days", days) % {"number": days}
+    return _("about %(span)s") % {"span": span(longest)}
 
 
 def _seconds(destination: Destination, number: int, a_try: float) -> float:
