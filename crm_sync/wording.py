@@ -50,10 +50,6 @@ def sentence(text: str) -> str:
     return text if not text or text[-1] in ".!?…" else f"{text}."
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def capped(number: int, cap: int) -> str:
     """A number that was counted up to a cap: "10,000+"."""
     return f"{number:,}{'+' if number == cap else ''}"

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
 
 from crm_sync import by_hand, clock, trial
 from crm_sync import wording as words
@@ -50,7 +51,7 @@ def without(page: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpRespon
     if may_go_without(sending):
         _send(page, request, sending)
     else:
-        tell(request, "Left alone: no field of it stands as refused.", messages.WARNING)
+        tell(request, _("Left alone: no field of it stands as refused."), messages.WARNING)
     return HttpResponseRedirect(reverse("admin:crm_sync_delivery_change", args=[pk]))
 
 
@@ -60,9 +61,10 @@ def _send(page: admin.ModelAdmin, request: HttpRequest, sending: Delivery) -> No
     if field == sending.field and by_hand.send_without([sending.pk], field, at=clock.now()):
         ports.ring()
         page.log_change(request, sending, f"Sent without {field}.")
-        tell(request, f"{after_retry(sending)} {clip(field, 80)} is left out, of this lead only.")
+        left_out = _("%(field)s is left out, of this lead only.") % {"field": clip(field, 80)}
+        tell(request, f"{after_retry(sending)} {left_out}")
     else:
-        tell(request, "Left alone: it changed in the meantime. Look again.", messages.WARNING)
+        tell(request, _("Left alone: it changed in the meantime. Look again."), messages.WARNING)
 
 
 def _ask(page: admin.ModelAdmin, request: HttpRequest, sending: Delivery) -> HttpResponse:
@@ -77,7 +79,7 @@ def _ask(page: admin.ModelAdmin, request: HttpRequest, sending: Delivery) -> Htt
         **page.admin_site.each_context(request),
         "opts": page.opts,
         "media": page.media,
-        "title": f"Send this lead without {label}?",
+        "title": _("Send this lead without %(field)s?") % {"field": label},
         "sending": tries.discreetly(request, sending),
         "label": label,
         "url": reverse("admin:crm_sync_delivery_change", args=[sending.pk]),

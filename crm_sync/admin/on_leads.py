@@ -14,6 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from crm_sync import wording as words
 from crm_sync.admin import dry_runs, sendings, tries
@@ -56,34 +58,34 @@ def why_nowhere(lead: Lead) -> str:
     """Why no sending was made of a lead. Reads the offer's routes, prefetched in lists."""
     offer = lead.offer
     if lead.is_test and not offer.send_test_leads:
-        return "Stays here: a test"
+        return _("Stays here: a test")
     if lead.routed_at is None:
-        return "About to be sent"
+        return _("About to be sent")
     if lead.action.casefold() == "dnc" and offer.dnc_policy == offer.DncPolicy.ARCHIVE:
-        return "Stays here: do not contact"
+        return _("Stays here: do not contact")
     if not offer.enabled:
-        return "Waiting: the offer is off"
+        return _("Waiting: the offer is off")
     return _why_no_route(lead, [route for route in offer.routes.all() if route.enabled])
 
 
 def _why_no_route(lead: Lead, routes: Sequence[Route]) -> str:
     if not routes:
-        return "Waiting: no CRM connected"
+        return _("Waiting: no CRM connected")
     live = [route for route in routes if any(v.state == v.State.PUBLISHED for v in route.mappings.all())]
     if not live:
-        return "Waiting: field mapping not published"
+        return _("Waiting: field mapping not published")
     taking = [route for route in live if route.takes(lead)]
     if not taking:
-        return "Stays here: no route takes this action"
+        return _("Stays here: no route takes this action")
     if all(route.send_from and lead.received_at < route.send_from for route in taking):
-        return "Stays here: sent from now on only"
-    return "Waiting: send it, or from now on?"
+        return _("Stays here: sent from now on only")
+    return _("Waiting: send it, or from now on?")
 
 
 class SendingColumn:
     """Where a lead is, in the list of leads."""
 
-    short_description = "CRM"
+    short_description: Any = gettext_lazy("CRM")
     prefetch: Sequence[str] = ("deliveries__destination__state", "offer__routes__mappings")
 
     def __call__(self, request: HttpRequest, lead: Lead) -> str | SafeString:
@@ -111,11 +113,11 @@ class SendingExport:
 class SendingFilter(admin.SimpleListFilter):
     """Leads by what became of their sendings."""
 
-    title = "CRM"
+    title = gettext_lazy("CRM")
     parameter_name = "sending"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [*Delivery.State.choices, ("none", "Not sent anywhere")]
+        return [*Delivery.State.choices, ("none", _("Not sent anywhere"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Lead]) -> QuerySet[Lead]:
         if self.value() == "none":
@@ -143,7 +145,7 @@ def retry_leads(
     return bulk_action(page, request, chosen, "retry_leads")
 
 
-retry_leads.short_description = "Send to the CRM again now"  # type: ignore[attr-defined]
+retry_leads.short_description = gettext_lazy("Send to the CRM again now")  # type: ignore[attr-defined]
 retry_leads.permissions = (RETRY,)  # type: ignore[attr-defined]
 
 
@@ -163,9 +165,10 @@ def timeline(request: HttpRequest, lead: Lead) -> Iterator[TimelineEntry]:
     deliveries = {str(obj.pk): obj for obj in found}
     sees_tries = request.user.has_perm(tries.SEES_TRIES)
     for obj in deliveries.values():
-        yield TimelineEntry(obj.created_at, f"To be sent to {obj.destination}.", sendings.url_of(obj))
+        name = {"crm": obj.destination}
+        yield TimelineEntry(obj.created_at, _("To be sent to %(crm)s.") % name, sendings.url_of(obj))
         if obj.settled_at and obj.state == obj.State.DELIVERED and not sees_tries:
-            yield TimelineEntry(obj.settled_at, f"Arrived in {obj.destination}.", sendings.url_of(obj))
+            yield TimelineEntry(obj.settled_at, _("Arrived in %(crm)s.") % name, sendings.url_of(obj))
     if sees_tries:
         yield from _tries(request, lead, deliveries)
     yield from _decisions(deliveries)
@@ -180,7 +183,8 @@ def _tries(request: HttpRequest, lead: Lead, deliveries: Mapping[str, Delivery])
         obj = deliveries[str(attempt.delivery_id)]
         reason = "" if attempt.outcome == Attempt.Outcome.BUG else attempt.reason
         reason = clip(discreet.text(reason) if discreet else reason)
-        text = f"{obj.destination}, try {attempt.number}: {words.outcome(attempt)}. {words.sentence(reason)}"
+        tried = {"crm": obj.destination, "number": attempt.number, "outcome": words.outcome(attempt)}
+        text = f"{_('%(crm)s, try %(number)s: %(outcome)s.') % tried} {words.sentence(reason)}"
         yield TimelineEntry(attempt.finished_at or attempt.started_at, text.strip(), sendings.url_of(obj))
 
 
@@ -197,6 +201,5 @@ def _decisions(deliveries: Mapping[str, Delivery]) -> Iterator[TimelineEntry]:
         )
     for obj in deliveries.values():
         if obj.settled_at and obj.state == obj.State.CANCELLED and obj.pk not in told:
-            yield TimelineEntry(
-                obj.settled_at, f"{obj.destination}: cancelled, not sent.", sendings.url_of(obj)
-            )
+            said = _("%(crm)s: cancelled, not sent.") % {"crm": obj.destination}
+            yield TimelineEntry(obj.settled_at, said, sendings.url_of(obj))

@@ -10,6 +10,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from crm_sync import wording as words
 from crm_sync.admin import tries
@@ -26,25 +28,27 @@ _State = Delivery.State
 class SendsToColumn:
     """Where the leads of an offer go, and which field mapping is to be mended before they fail."""
 
-    short_description = "sends to"
+    short_description: Any = gettext_lazy("sends to")
     prefetch: Sequence[str] = ("routes__destination", "routes__mappings")
     permission = "crm_sync.view_route"
 
     def __call__(self, offer: Offer) -> str | SafeString:
         lines = ((clip(str(route.destination), 60), self._trouble(route)) for route in offer.routes.all())
-        return format_html_join(SafeString("<br>"), "{} {}", lines) or "No CRM yet"
+        return format_html_join(SafeString("<br>"), "{} {}", lines) or _("No CRM yet")
 
     def _trouble(self, route: Route) -> SafeString | str:
         live = next((v for v in route.mappings.all() if v.state == v.State.PUBLISHED), None)
         if live is None:
-            return "(not published)"
+            return _("(not published)")
         if live.broken:
             return format_html(
-                '<a href="{}">field mapping broken</a>', words.row_url(route.pk, live.broken_field)
+                '<a href="{}">{}</a>', words.row_url(route.pk, live.broken_field), _("field mapping broken")
             )
         if live.doubt:
             return format_html(
-                '<a href="{}">field mapping no longer fits</a>', words.row_url(route.pk, live.doubt_field)
+                '<a href="{}">{}</a>',
+                words.row_url(route.pk, live.doubt_field),
+                _("field mapping no longer fits"),
             )
         return ""
 
@@ -79,11 +83,16 @@ def _counts(request: HttpRequest, route: Route) -> list[tuple[str, str]]:
         else ""
     )
     found = []
-    for state, word in ((_State.WAITING, "waiting"), (_State.REJECTED, "refused"), (_State.HELD, "held")):
+    parts = (
+        (_State.WAITING, _("%(number)s waiting")),
+        (_State.REJECTED, _("%(number)s refused")),
+        (_State.HELD, _("%(number)s held")),
+    )
+    for state, said in parts:
         count = route.deliveries.filter(state=state).order_by()[:CAP].count()
         query: dict[str, Any] = {"destination": route.destination_id, "offer": route.offer_id, "state": state}
         if count:
-            found.append((f"{words.capped(count, CAP)} {word}", url and f"{url}?{urlencode(query)}"))
+            found.append((said % {"number": words.capped(count, CAP)}, url and f"{url}?{urlencode(query)}"))
     return found
 
 

@@ -1,6 +1,6 @@
 """Trying several sendings again, or approving them: asked first, with their number and what will happen."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from crm_sync import by_hand, clock
 from crm_sync import wording as words
@@ -27,32 +29,44 @@ NEEDED = ("lead__offer", "route__offer", "destination__state__paused_by")
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """What is done to several at once, in words."""
+    """What is done to several at once, in the words of whoever looks; those of a number have a place for it."""
 
-    button: str
-    ask: str
-    effect: str
-    done: tuple[str, str]
-    left: str
-    nothing: str
+    button: Callable[[], str]
+    ask: Callable[[int], str]
+    effect: Callable[[], str]
+    done: Callable[[int], str]
+    left: Callable[[], str]
+    nothing: Callable[[], str]
 
 
 RETRYING = Bulk(
-    button="Retry {} now",
-    ask="Retry {} now?",
-    effect="Each is tried again now, with all its tries before it. A lead that may have arrived already is not written "
-    "twice where the CRM can tell. Where the CRM has the person already, the lead is written all the same.",
-    done=("sending is tried again now.", "sendings are tried again now."),
-    left="delivered, cancelled, on the way, not approved yet, or not to be contacted",
-    nothing="Nothing to retry there: delivered, cancelled, not approved yet, or held as do not contact.",
+    button=lambda: _("Retry %(number)s now"),
+    ask=lambda number: ngettext("Retry %(number)s sending now?", "Retry %(number)s sendings now?", number),
+    effect=lambda: _(
+        "Each is tried again now, with all its tries before it. A lead that may have arrived already is not written "
+        "twice where the CRM can tell. Where the CRM has the person already, the lead is written all the same."
+    ),
+    done=lambda number: ngettext(
+        "%(number)s sending is tried again now.", "%(number)s sendings are tried again now.", number
+    ),
+    left=lambda: _("delivered, cancelled, on the way, not approved yet, or not to be contacted"),
+    nothing=lambda: _(
+        "Nothing to retry there: delivered, cancelled, not approved yet, or held as do not contact."
+    ),
 )
 APPROVING = Bulk(
-    button="Approve and send {}",
-    ask="Approve and send {}?",
-    effect="Each goes to its CRM now. What was sent cannot be called back from here.",
-    done=("sending is approved and goes out now.", "sendings are approved and go out now."),
-    left="they do not wait for approval",
-    nothing="None of these waits for approval.",
+    button=lambda: _("Approve and send %(number)s"),
+    ask=lambda number: ngettext(
+        "Approve and send %(number)s sending?", "Approve and send %(number)s sendings?", number
+    ),
+    effect=lambda: _("Each goes to its CRM now. What was sent cannot be called back from here."),
+    done=lambda number: ngettext(
+        "%(number)s sending is approved and goes out now.",
+        "%(number)s sendings are approved and go out now.",
+        number,
+    ),
+    left=lambda: _("they do not wait for approval"),
+    nothing=lambda: _("None of these waits for approval."),
 )
 
 
@@ -90,7 +104,7 @@ def all_like_this(page: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
     require(request, RETRY)
     like = Like.asked(request.GET)
     if like is None:
-        tell(request, "That group is not there any more.", messages.WARNING)
+        tell(request, _("That group is not there any more."), messages.WARNING)
         return HttpResponseRedirect(reverse("admin:crm_sync_delivery_changelist"))
     bulk = APPROVING if like.held_reason == Delivery.Held.APPROVAL else RETRYING
     if request.method == "POST":
@@ -109,7 +123,7 @@ def _do(bulk: Bulk, request: HttpRequest, deliveries: QuerySet[Delivery]) -> Non
             _log_approval(request, chunk)
         done += by_hand.retry(chunk, at=clock.now(), duplicates=True)
     ports.ring()
-    tell(request, f"{done:,} {bulk.done[done != 1]}")
+    tell(request, bulk.done(done) % {"number": f"{done:,}"})
 
 
 def _log_approval(request: HttpRequest, pks: Sequence[int]) -> None:
@@ -134,17 +148,17 @@ def _ask(
     chosen = _chosen(bulk, deliveries)
     count = chosen.count()
     if not count:
-        tell(request, bulk.nothing, messages.WARNING)
+        tell(request, bulk.nothing(), messages.WARNING)
         return None
     first = list(chosen.select_related(*NEEDED).defer("destination__secrets")[:SHOWN])
     context: dict[str, Any] = {
         **page.admin_site.each_context(request),
         "opts": page.opts,
-        "title": bulk.ask.format(words.count(count, "sending")),
-        "button": bulk.button.format(f"{count:,}"),
-        "effect": bulk.effect,
+        "title": bulk.ask(count) % {"number": f"{count:,}"},
+        "button": bulk.button() % {"number": f"{count:,}"},
+        "effect": bulk.effect(),
         "left": deliveries.count() - count,
-        "left_because": bulk.left,
+        "left_because": bulk.left(),
         "first": [tries.discreetly(request, sending) for sending in first],
         "held_up": {sending.destination.name: waits for sending in first if (waits := _waits(sending))},
         "more": max(count - SHOWN, 0),
@@ -159,11 +173,15 @@ def after_retry(sending: Delivery) -> str:
     """What is said once one is tried again."""
     state = sending.destination.state
     if state.state in {state.State.PAUSED, state.State.STOPPED}:
-        again = "tried again" if sending.tries else "sent"
-        return f"It is {again} as soon as {sending.destination} takes leads. {words.connection_advice(state)}"
+        again = (
+            _("It is tried again as soon as %(crm)s takes leads.")
+            if sending.tries
+            else _("It is sent as soon as %(crm)s takes leads.")
+        ) % {"crm": sending.destination}
+        return f"{again} {words.connection_advice(state)}"
     if not sending.tries:
-        return f"It goes to {sending.destination} now."
-    return "It is tried again now, with all its tries before it."
+        return _("It goes to %(crm)s now.") % {"crm": sending.destination}
+    return _("It is tried again now, with all its tries before it.")
 
 
 def _waits(sending: Delivery) -> str:

@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from crm_sync.admin.groups import NONE_GIVEN
 from crm_sync.admin.tries import SEES_PERSONS
@@ -19,12 +21,12 @@ class _Filter(admin.SimpleListFilter):
     column: str
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        known = {str(value) for value, _ in self.lookup_choices}
+        known = {str(value) for value, _label in self.lookup_choices}
         return queryset.filter(**{self.column: self.value()}) if self.value() in known else queryset
 
 
 class StateFilter(_Filter):
-    title = "state"
+    title = gettext_lazy("state")
     parameter_name = column = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
@@ -32,7 +34,7 @@ class StateFilter(_Filter):
 
 
 class HeldFilter(_Filter):
-    title = "why held"
+    title = gettext_lazy("why held")
     parameter_name = column = "held_reason"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
@@ -40,7 +42,7 @@ class HeldFilter(_Filter):
 
 
 class DestinationFilter(_Filter):
-    title = "CRM connection"
+    title = gettext_lazy("CRM connection")
     parameter_name = "destination"
     column = "destination_id"
 
@@ -49,7 +51,7 @@ class DestinationFilter(_Filter):
 
 
 class OfferFilter(_Filter):
-    title = "offer"
+    title = gettext_lazy("offer")
     parameter_name = "offer"
     column = "lead__offer_id"
 
@@ -60,7 +62,7 @@ class OfferFilter(_Filter):
 class FieldFilter(_Filter):
     """Chosen by a link, never from a list: there are as many as a CRM has fields."""
 
-    title = "refused field"
+    title = gettext_lazy("refused field")
     parameter_name = column = "field"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
@@ -71,7 +73,7 @@ class FieldFilter(_Filter):
 class ReasonFilter(admin.SimpleListFilter):
     """One group of reasons, chosen by a link."""
 
-    title = "reason"
+    title = gettext_lazy("reason")
     parameter_name = "reason_group"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
@@ -79,9 +81,9 @@ class ReasonFilter(admin.SimpleListFilter):
         if not value:
             return []
         if value == NONE_GIVEN:
-            return [(value, "No reason given")]
+            return [(value, _("No reason given"))]
         # What a CRM said may name a person.
-        shown = clip(value, 120) if request.user.has_perm(SEES_PERSONS) else "The chosen one"
+        shown = clip(value, 120) if request.user.has_perm(SEES_PERSONS) else _("The chosen one")
         return [(value, shown)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

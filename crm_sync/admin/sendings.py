@@ -15,8 +15,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from crm_sync import by_hand, clock
 from crm_sync import wording as words
@@ -46,7 +49,7 @@ class DeliveryAdmin(Paged, EvidencePage):
     list_display_links = ("lead_name",)
     list_per_page = 50
     search_fields = ("lead__searched__text",)  # `get_search_results` looks there
-    search_help_text = "Anything that the lead says; every word must occur."
+    search_help_text = gettext_lazy("Anything that the lead says; every word must occur.")
     change_list_template = "admin/crm_sync/delivery/change_list.html"
     page_template = "admin/crm_sync/delivery/page.html"
 
@@ -90,19 +93,19 @@ class DeliveryAdmin(Paged, EvidencePage):
         found = groups.standing_still(request) if overview else None
         return super().changelist_view(request, {"groups": found, **(extra_context or {})})
 
-    @admin.display(description="Lead", ordering="lead__last_name")
+    @admin.display(description=gettext_lazy("Lead"), ordering="lead__last_name")
     def lead_name(self, obj: Delivery) -> str:
         return clip(obj.lead.who, 80)
 
-    @admin.display(description="Offer", ordering="lead__offer")
+    @admin.display(description=gettext_lazy("Offer"), ordering="lead__offer")
     def offer(self, obj: Delivery) -> str:
         return obj.lead.offer.title
 
-    @admin.display(description="CRM", ordering="destination")
+    @admin.display(description=gettext_lazy("CRM"), ordering="destination")
     def crm(self, obj: Delivery) -> SafeString:
         return words.name_of(obj.destination)
 
-    @admin.display(description="Next try or settled", ordering="due_at")
+    @admin.display(description=gettext_lazy("Next try or settled"), ordering="due_at")
     def next_or_settled(self, obj: Delivery) -> SafeString | str:
         if obj.settled_at:
             return words.ago(obj.settled_at)
@@ -111,11 +114,11 @@ class DeliveryAdmin(Paged, EvidencePage):
             return ""
         state = obj.destination.state
         if state.state == state.State.PAUSED:
-            return "Once it is resumed"
+            return _("Once it is resumed")
         due = max(filter(None, (obj.due_at, state.until)))
-        return f"Next try {words.clock(due, now)}" if due > now else "Next try now"
+        return _("Next try %(time)s") % {"time": words.clock(due, now)} if due > now else _("Next try now")
 
-    @admin.display(description="When", ordering="settled_at")
+    @admin.display(description=gettext_lazy("When"), ordering="settled_at")
     def settled(self, obj: Delivery) -> SafeString | str:
         return words.ago(obj.settled_at) if obj.state == obj.State.DELIVERED else ""
 
@@ -138,7 +141,7 @@ class DeliveryAdmin(Paged, EvidencePage):
             self.log_change(request, obj, _RETRIED.get(_kind_of_retry(obj), "Retried."))
             tell(request, after_retry(obj))
         else:
-            tell(request, f"Left alone: it is {obj.get_state_display().lower()}.", messages.WARNING)
+            tell(request, _left_alone(obj), messages.WARNING)
         return back(request, url_of(obj))
 
     def press_cancel(self, request: HttpRequest, obj: Delivery) -> HttpResponse:
@@ -147,7 +150,7 @@ class DeliveryAdmin(Paged, EvidencePage):
             obj.refresh_from_db(fields=["state"])
             tell(request, _after_cancel(obj))
         else:
-            tell(request, f"Left alone: it is {obj.get_state_display().lower()}.", messages.WARNING)
+            tell(request, _left_alone(obj), messages.WARNING)
         return back(request, url_of(obj))
 
     # Several sendings
@@ -158,11 +161,11 @@ class DeliveryAdmin(Paged, EvidencePage):
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(RETRY)
 
-    @admin.action(description="Retry now", permissions=["retry"])
+    @admin.action(description=gettext_lazy("Retry now"), permissions=["retry"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
         return bulk_action(self, request, queryset, "retry_selected")
 
-    @admin.action(description="Approve and send", permissions=["retry"])
+    @admin.action(description=gettext_lazy("Approve and send"), permissions=["retry"])
     def approve_selected(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
         return bulk_action(self, request, queryset, "approve_selected", APPROVING)
 
@@ -175,7 +178,7 @@ def _condition(request: HttpRequest) -> Callable[[Delivery], str | SafeString]:
     """The column that says how each is, in the words for this user."""
     trouble = tries.sees_trouble(request)
 
-    @admin.display(description="State", ordering="state")
+    @admin.display(description=gettext_lazy("State"), ordering="state")
     def condition(obj: Delivery) -> str | SafeString:
         told = obj.state in {obj.State.DELIVERED, obj.State.CANCELLED} or obj.held_reason == obj.Held.DNC
         reason = "" if told or not trouble else tries.discreetly(request, obj).reason
@@ -199,7 +202,7 @@ def _alike(request: HttpRequest, obj: Delivery) -> dict[str, Any] | None:
         return None
     return {
         "like": like,
-        "count": f"{count - 1:,}" + (" or more" if count == SOME else ""),
+        "count": (_("%(number)s or more") if count == SOME else "%(number)s") % {"number": f"{count - 1:,}"},
         "one": count == 2,
         "may_retry": request.user.has_perm(RETRY),
         "approves": like.held_reason == obj.Held.APPROVAL,
@@ -229,21 +232,28 @@ def shown(request: HttpRequest, obj: Delivery) -> dict[str, Any]:
         "request_url": dry_runs.url_of(obj.route_id, obj.lead_id) if dry_runs.may(request) else "",
         # What waits goes by itself, and what must not be contacted had better stay.
         "urgent": open_ and obj.state != obj.State.WAITING and obj.held_reason != obj.Held.DNC,
-        "retry_label": _RETRY_LABELS.get(_kind_of_retry(obj), "Retry now"),
+        "retry_label": str(_RETRY_LABELS.get(_kind_of_retry(obj), _("Retry now"))),
     }
 
 
 def _after_cancel(obj: Delivery) -> str:
-    if obj.state == obj.State.DELIVERED:
-        return f"Cancelled: it is not pushed again. Its record stays in {obj.destination}."
-    return f"Cancelled: this lead is not sent to {obj.destination}."
+    said = (
+        _("Cancelled: it is not pushed again. Its record stays in %(crm)s.")
+        if obj.state == obj.State.DELIVERED
+        else _("Cancelled: this lead is not sent to %(crm)s.")
+    )
+    return said % {"crm": obj.destination}
+
+
+def _left_alone(obj: Delivery) -> str:
+    return _("Left alone: it is %(state)s.") % {"state": obj.get_state_display().lower()}
 
 
 _DUPLICATE = "duplicate"
-_RETRY_LABELS: dict[str, str] = {
-    Delivery.Held.APPROVAL: "Approve and send",
-    Delivery.Held.DNC: "Send anyway",
-    _DUPLICATE: "Write it all the same",
+_RETRY_LABELS: dict[str, Promise] = {
+    Delivery.Held.APPROVAL: gettext_lazy("Approve and send"),
+    Delivery.Held.DNC: gettext_lazy("Send anyway"),
+    _DUPLICATE: gettext_lazy("Write it all the same"),
 }
 _RETRIED: dict[str, str] = {
     Delivery.Held.APPROVAL: "Approved.",
