@@ -44,7 +44,8 @@ def test_previous_and_next_lead_through_the_list_by_keyboard(desk_with_leads: De
     desk = desk_with_leads
     desk.open("Leads")
     desk.page.goto(f"{desk.page.url.partition('?')[0]}?q=Moss")
-    desk.reads_soon("Ben Moss", "Ada Moss", "Cleo Moss")  # a search finds a lead once the worker has seen it
+    for name in ("Ada Moss", "Ben Moss", "Cleo Moss"):
+        desk.reads_soon(name)  # a search finds a lead once the worker has seen it
     desk.press("Ben Moss")
     expect(desk.main.get_by_role("heading", level=1)).to_have_text("Ben Moss")
     by_keyboard(desk, "Next")
