@@ -8,32 +8,34 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from leads.ports import Notice, ports
 from leadsite import doctor_page, first_hour, home, reports, settings_page
 
 # Section, and its pages in order: "app.model", or the name of a page of this site.
-MENU: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Inbox", ("leads.lead", "leads.customer", "leads.submission", "page.reports", "leads.export")),
-    ("Sending", ("crm_sync.delivery", "crm_sync.destination")),
-    ("Working on leads", ("leads.assignmentrule", "leads.answertemplate", "leads.workinghours")),
-    ("Set-up", ("page.set-up", "leads.offer", "auth.user", "auth.group", "page.doctor", "page.settings")),
-    ("Try out", ("crm_sync.demorecord",)),
+MENU: tuple[tuple[Promise, tuple[str, ...]], ...] = (
+    (_("Inbox"), ("leads.lead", "leads.customer", "leads.submission", "page.reports", "leads.export")),
+    (_("Sending"), ("crm_sync.delivery", "crm_sync.destination")),
+    (_("Working on leads"), ("leads.assignmentrule", "leads.answertemplate", "leads.workinghours")),
+    (_("Set-up"), ("page.set-up", "leads.offer", "auth.user", "auth.group", "page.doctor", "page.settings")),
+    (_("Try out"), ("crm_sync.demorecord",)),
 )
 # What the menu calls a page, where it is not the plural of what the page lists.
-LABELS = {"leads.submission": "Quarantine", "crm_sync.demorecord": "Demo CRM"}
+LABELS = {"leads.submission": _("Quarantine"), "crm_sync.demorecord": _("Demo CRM")}
 PAGES = {
-    "page.set-up": ("First steps", "admin:set-up", first_hour.may_view),
-    "page.reports": ("Reports", "admin:reports", reports.may_view),
-    "page.doctor": ("Health", "admin:doctor", settings_page.may_view),
-    "page.settings": ("Settings", "admin:settings", settings_page.may_view),
+    "page.set-up": (_("First steps"), "admin:set-up", first_hour.may_view),
+    "page.reports": (_("Reports"), "admin:reports", reports.may_view),
+    "page.doctor": (_("Health"), "admin:doctor", settings_page.may_view),
+    "page.settings": (_("Settings"), "admin:settings", settings_page.may_view),
 }
 
 
 class LeadSite(AdminSite):
-    site_header = "Marketplace leads"
-    site_title = "Marketplace leads"
-    index_title = "Home"
+    site_header = _("Marketplace leads")
+    site_title = _("Marketplace leads")
+    index_title = _("Home")
     index_template = "admin/home.html"
     site_url = None  # there is no other site to view
     empty_value_display = ""
@@ -79,7 +81,7 @@ class LeadSite(AdminSite):
             return None
         return {
             "name": label,
-            "object_name": label,
+            "object_name": name.removeprefix("page."),  # a class of its row, in every language
             "admin_url": reverse(url),
             "add_url": None,
             "perms": {"view": True},

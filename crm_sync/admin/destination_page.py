@@ -90,6 +90,7 @@ def _queue(destination: Destination, now: datetime) -> dict[str, Any]:
     edges = waiting.aggregate(oldest=Min("pk"), due=Min("due_at"))
     oldest = Delivery.objects.filter(pk=edges["oldest"]).values_list("created_at", flat=True).first()
     return {
+        "waiting_number": told.by_destination.get(destination.pk, {}).get(State.WAITING, 0),
         "waiting": numbers[State.WAITING] if told.some(destination.pk, State.WAITING) else "",
         "rejected": numbers[State.REJECTED] if told.some(destination.pk, State.REJECTED) else "",
         "held": numbers[State.HELD] if told.some(destination.pk, State.HELD) else "",

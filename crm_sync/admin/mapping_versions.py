@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -71,6 +72,7 @@ def _show_publish(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) ->
         return HttpResponseRedirect(owner.url())
     rules = rules_of(owner)
     leads, failures = _try(request, owner, rules)
+    missing = unmapped_required(owner.whole(rules), owner.spec.fields)
     context = {
         "title": _("Publish: %(mapping)s") % {"mapping": owner.title},
         "differences": [(difference, f"{owner.url()}#{anchor(difference.target)}") for difference in changed],
@@ -78,7 +80,10 @@ def _show_publish(page: admin.ModelAdmin, request: HttpRequest, owner: Owner) ->
         "tried": leads,
         "failures": failures,
         "sees_leads": request.user.has_perm(SEES_LEADS),
-        "missing": unmapped_required(owner.whole(rules), owner.spec.fields),
+        "missing": missing,
+        "missing_fields": format_html_join(
+            ", ", "<strong>{}</strong>", ((target.label,) for target in missing)
+        ),
         "others": _others(owner, changed),
         "first": owner.live is None,
         **worked_in.question(request, worked_in.first_of(owner)),
