@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin.widgets import AdminIntegerFieldWidget, AdminTextInputWidget
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from crm_sync import connectors
 from crm_sync.models import DemoSwitch, Destination, DestinationState, Route
@@ -30,9 +30,9 @@ class BaseDestinationForm(forms.ModelForm):
 
     # Not by the model's own field: that one connection has it already is no mistake, it moves.
     for_new_offers = forms.BooleanField(
-        label=gettext_lazy("New offers send to this"),
+        label=_("New offers send to this"),
         required=False,
-        help_text=gettext_lazy(
+        help_text=_(
             "An offer that is added is connected to it. Its leads wait until its field mapping is published."
         ),
     )
@@ -47,15 +47,17 @@ class BaseDestinationForm(forms.ModelForm):
             **dict.fromkeys(LIMITS, AdminIntegerFieldWidget),
         }
         labels = {
-            "max_in_flight": "Pushes at once",
-            "max_per_second": "Pushes a second",
-            "max_per_day": "Pushes a day",
-            "keep_tries_days": "Keep requests and answers for (days)",
-            "credentials_expire_on": "Credentials expire on",
+            "max_in_flight": _("Pushes at once"),
+            "max_per_second": _("Pushes a second"),
+            "max_per_day": _("Pushes a day"),
+            "keep_tries_days": _("Keep requests and answers for (days)"),
+            "credentials_expire_on": _("Credentials expire on"),
         }
         help_texts = {
-            "credentials_expire_on": "Type the date, and you are reminded 30, 7 and 1 days before.",
-            "keep_tries_days": "So long after a lead is settled what was sent and answered is removed. 0: never.",
+            "credentials_expire_on": _("Type the date, and you are reminded 30, 7 and 1 days before."),
+            "keep_tries_days": _(
+                "So long after a lead is settled what was sent and answered is removed. 0: never."
+            ),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -82,10 +84,10 @@ class BaseDestinationForm(forms.ModelForm):
     def _explain_secret(self, setting: Setting, field: forms.Field) -> None:
         """A stored secret is never shown again; an empty box keeps it."""
         if isinstance(self.instance.secrets, ClosedDict):
-            field.help_text = "No key of FIELD_ENCRYPTION_KEYS opens what is stored. Enter it again."
+            field.help_text = _("No key of FIELD_ENCRYPTION_KEYS opens what is stored. Enter it again.")
         if setting.name in stored_secrets(self.instance):
             field.required = False
-            field.help_text = "Set; leave empty to keep."
+            field.help_text = _("Set; leave empty to keep.")
         else:
             self.fields.pop(clear_input(setting), None)
 
@@ -143,7 +145,7 @@ def destination_form(spec: Spec) -> type[BaseDestinationForm]:
         fields[setting_input(setting)] = _setting_field(setting)
         if setting.secret and not setting.required:
             fields[clear_input(setting)] = forms.BooleanField(
-                label=f"Remove the {setting.label.lower()}", required=False
+                label=_("Remove the %(secret)s") % {"secret": setting.label.lower()}, required=False
             )
     return type("DestinationForm", (BaseDestinationForm,), fields)
 
@@ -175,24 +177,24 @@ class RouteForm(forms.ModelForm):
     """Which leads a route takes."""
 
     actions = forms.MultipleChoiceField(
-        label="Only these actions",
+        label=_("Only these actions"),
         required=False,
         choices=[(code, f"{action.label} ({code})") for code, action in ACTIONS.items()],
         widget=forms.CheckboxSelectMultiple,
-        help_text="None ticked: leads of every action.",
+        help_text=_("None ticked: leads of every action."),
     )
     other_actions = forms.CharField(
-        label="Other action codes",
+        label=_("Other action codes"),
         required=False,
         widget=AdminTextInputWidget,
-        help_text="Codes that Microsoft may add, separated by commas.",
+        help_text=_("Codes that Microsoft may add, separated by commas."),
     )
 
     class Meta:
         model = Route
         fields: tuple[str, ...] = ("enabled", "needs_approval")
-        labels = {"enabled": "On", "needs_approval": "Ask before each lead"}
-        help_texts = {"enabled": "While this is off, leads of the offer are not sent here."}
+        labels = {"enabled": _("On"), "needs_approval": _("Ask before each lead")}
+        help_texts = {"enabled": _("While this is off, leads of the offer are not sent here.")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -203,7 +205,7 @@ class RouteForm(forms.ModelForm):
     def clean_other_actions(self) -> list[str]:
         codes = [canonical_action(code) for code in self.cleaned_data["other_actions"].split(",")]
         if any(len(code) > 100 for code in codes):
-            raise forms.ValidationError("An action code is one short word.")
+            raise forms.ValidationError(_("An action code is one short word."))
         return list(dict.fromkeys(code for code in codes if code))
 
     def save(self, commit: bool = True) -> Any:
@@ -229,7 +231,7 @@ class SwitchForm(forms.ModelForm):
         model = DemoSwitch
         fields = ("mode", "field")
         widgets = {"mode": forms.RadioSelect, "field": forms.Select}
-        labels = {"mode": "The demo CRM", "field": "Field to refuse"}
+        labels = {"mode": _("The demo CRM"), "field": _("Field to refuse")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import QuerySet, prefetch_related_objects
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from crm_sync.mapping import Rule, completed, compose, suggested_rules
 from crm_sync.models import Destination, MappingVersion, Route
@@ -33,7 +34,11 @@ class Owner:
 
     @property
     def title(self) -> str:
-        return str(self.obj) if self.route else f"Rows that every offer inherits, for {self.obj}"
+        return (
+            str(self.obj)
+            if self.route
+            else _("Rows that every offer inherits, for %(crm)s") % {"crm": self.obj}
+        )
 
     @cached_property
     def spec(self) -> Spec:
@@ -84,7 +89,9 @@ class Owner:
     def inherited_from(self) -> str:
         """Where the inherited rows come from, in words."""
         live = self.destination.live_mapping
-        return f"{self.destination} {live}" if live else f"suggested for {self.spec.label}"
+        return (
+            f"{self.destination} {live}" if live else _("suggested for %(kind)s") % {"kind": self.spec.label}
+        )
 
     def whole(self, rules: Sequence[Rule]) -> tuple[Rule, ...]:
         """These rows over what they inherit, as a push would use them."""

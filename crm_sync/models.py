@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from crm_sync import connectors
 from crm_sync.mapping import KINDS, TRANSFORMS, Rule, completed, compose, suggested_rules
@@ -26,42 +27,44 @@ class Destination(models.Model):
     """One CRM account: connector, settings, secrets, limits."""
 
     name = models.CharField(max_length=100, unique=True)
-    connector = models.CharField("kind of CRM", max_length=40)
+    connector = models.CharField(_("kind of CRM"), max_length=40)
     settings = models.JSONField(default=dict, blank=True)
     secrets = EncryptedJSONField(default=dict, blank=True, editable=False)
     max_in_flight = models.PositiveSmallIntegerField(
-        "pushes at once",
+        _("pushes at once"),
         default=10,
-        help_text="How many leads may be on their way to this CRM at the same time.",
+        help_text=_("How many leads may be on their way to this CRM at the same time."),
     )
     max_per_second = models.PositiveSmallIntegerField(
-        "pushes a second", null=True, blank=True, help_text="Empty: no limit. Shared by all workers."
+        _("pushes a second"), null=True, blank=True, help_text=_("Empty: no limit. Shared by all workers.")
     )
     max_per_day = models.PositiveIntegerField(
-        "pushes a day",
+        _("pushes a day"),
         null=True,
         blank=True,
-        help_text="Empty: no limit. For a CRM with a daily quota; the day begins at 00:00 UTC.",
+        help_text=_("Empty: no limit. For a CRM with a daily quota; the day begins at 00:00 UTC."),
     )
     keep_tries_days = models.PositiveIntegerField(
-        "keep requests and answers for",
+        _("keep requests and answers for"),
         default=90,
-        help_text="Days that what was sent and answered is kept, once a lead is settled. 0: for ever.",
+        help_text=_("Days that what was sent and answered is kept, once a lead is settled. 0: for ever."),
     )
     credentials_expire_on = models.DateField(
-        "credentials expire on",
+        _("credentials expire on"),
         null=True,
         blank=True,
-        help_text="Where the CRM cannot tell it: the date is reminded of 30, 7 and 1 days before.",
+        help_text=_("Where the CRM cannot tell it: the date is reminded of 30, 7 and 1 days before."),
     )
     credentials_changed_at = models.DateTimeField(null=True, editable=False)
     fields_read_at = models.DateTimeField(
         null=True, editable=False, help_text="When the CRM was last asked for its fields; null: ask again."
     )
     for_new_offers = models.BooleanField(
-        "new offers send to this",
+        _("new offers send to this"),
         default=False,
-        help_text="An offer that is added is connected to it; its leads wait until its field mapping is published.",
+        help_text=_(
+            "An offer that is added is connected to it; its leads wait until its field mapping is published."
+        ),
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -72,7 +75,7 @@ class Destination(models.Model):
                 fields=["for_new_offers"], condition=models.Q(for_new_offers=True), name="one_for_new_offers"
             )
         ]
-        verbose_name = "CRM connection"
+        verbose_name = _("CRM connection")
         permissions = [
             ("test_destination", "Can test a CRM connection"),
             ("pause_destination", "Can pause and resume a CRM connection"),
@@ -94,7 +97,7 @@ class Destination(models.Model):
             raise ValidationError({"connector": str(error)}) from error
         for name in ("max_in_flight", "max_per_second", "max_per_day"):
             if getattr(self, name) == 0:
-                raise ValidationError({name: "At least 1."})
+                raise ValidationError({name: _("At least 1.")})
         self.connector = spec.slug
 
     @property
@@ -177,10 +180,10 @@ class DestinationState(models.Model):
     """The health of a destination: a row of its own, written by workers, and the lock under which slots are counted."""
 
     class State(models.TextChoices):
-        WORKING = "working", "Working"
-        SLOWED = "slowed", "Slowed"
-        PAUSED = "paused", "Paused"
-        STOPPED = "stopped", "Stopped"
+        WORKING = "working", _("Working")
+        SLOWED = "slowed", _("Slowed")
+        PAUSED = "paused", _("Paused")
+        STOPPED = "stopped", _("Stopped")
 
     destination = models.OneToOneField(
         Destination, models.CASCADE, primary_key=True, related_name="state", editable=False
@@ -250,13 +253,15 @@ class Route(models.Model):
 
     offer = models.ForeignKey(Offer, models.CASCADE, related_name="routes")
     destination = models.ForeignKey(
-        Destination, models.CASCADE, related_name="routes", verbose_name="CRM connection"
+        Destination, models.CASCADE, related_name="routes", verbose_name=_("CRM connection")
     )
     enabled = models.BooleanField(default=True)
     only_actions = models.JSONField(
-        default=list, blank=True, help_text="Action codes, such as INS or PLT. Empty: every action."
+        default=list, blank=True, help_text=_("Action codes, such as INS or PLT. Empty: every action.")
     )
-    needs_approval = models.BooleanField(default=False, help_text="Hold each lead until a person lets it go.")
+    needs_approval = models.BooleanField(
+        default=False, help_text=_("Hold each lead until a person lets it go.")
+    )
     send_from = models.DateTimeField(
         null=True,
         blank=True,
@@ -272,7 +277,7 @@ class Route(models.Model):
             models.UniqueConstraint(
                 fields=["offer", "destination"],
                 name="route_once",
-                violation_error_message="This offer sends to that CRM connection already.",
+                violation_error_message=_("This offer sends to that CRM connection already."),
             )
         ]
 
@@ -321,8 +326,8 @@ class MappingVersion(models.Model):
     """The rules of a route, or the default rules of a destination; a draft, then published and never changed again."""
 
     class State(models.TextChoices):
-        DRAFT = "draft", "Draft"
-        PUBLISHED = "published", "Published"
+        DRAFT = "draft", _("Draft")
+        PUBLISHED = "published", _("Published")
 
     route = models.ForeignKey(Route, models.CASCADE, null=True, related_name="mappings")
     destination = models.ForeignKey(Destination, models.CASCADE, null=True, related_name="mappings")
@@ -389,33 +394,33 @@ class FieldRule(models.Model):
 
     version = models.ForeignKey(MappingVersion, models.CASCADE, related_name="rules")
     position = models.PositiveIntegerField()
-    target = models.CharField("CRM field", max_length=200)
+    target = models.CharField(_("CRM field"), max_length=200)
     kind = models.CharField(
-        "how",
+        _("how"),
         max_length=10,
         default="field",
         choices=[
-            ("field", "Lead field"),
-            ("constant", "Fixed value"),
-            ("template", "Text with fields"),
-            ("lookup", "Value list"),
-            ("omit", "Leave out"),
+            ("field", _("Lead field")),
+            ("constant", _("Fixed value")),
+            ("template", _("Text with fields")),
+            ("lookup", _("Value list")),
+            ("omit", _("Leave out")),
         ],
     )
-    source = models.CharField("lead field", max_length=200, blank=True)
-    value = models.TextField("fixed value", blank=True)
-    template = models.TextField("text", blank=True)
-    table = models.JSONField("value list", default=dict, blank=True)
+    source = models.CharField(_("lead field"), max_length=200, blank=True)
+    value = models.TextField(_("fixed value"), blank=True)
+    template = models.TextField(_("text"), blank=True)
+    table = models.JSONField(_("value list"), default=dict, blank=True)
     transform = models.CharField(
         max_length=20, blank=True, choices=[(slug, transform.label) for slug, transform in TRANSFORMS.items()]
     )
-    fallback = models.TextField("if empty", blank=True)
-    when = models.JSONField("only when", default=dict, blank=True)
-    keep_empty = models.BooleanField("send when empty", default=False)
+    fallback = models.TextField(_("if empty"), blank=True)
+    when = models.JSONField(_("only when"), default=dict, blank=True)
+    keep_empty = models.BooleanField(_("send when empty"), default=False)
 
     class Meta:
         ordering = ["position", "id"]
-        verbose_name = "row"
+        verbose_name = _("row")
 
     def __str__(self) -> str:
         return self.target
@@ -452,7 +457,7 @@ class FieldRule(models.Model):
         )
 
 
-if tuple(kind for kind, _ in FieldRule._meta.get_field("kind").choices or ()) != KINDS:
+if tuple(kind for kind, _label in FieldRule._meta.get_field("kind").choices or ()) != KINDS:
     raise AssertionError("FieldRule.kind must offer exactly the kinds of crm_sync.mapping")
 
 
@@ -487,20 +492,20 @@ class Delivery(models.Model):
     """One lead on its way along one route: the durable truth of what is still owed."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        LEASED = "leased", "Being sent"
-        DELIVERED = "delivered", "Delivered"
-        REJECTED = "rejected", "Rejected"
-        HELD = "held", "Held"
-        CANCELLED = "cancelled", "Cancelled"
+        WAITING = "waiting", _("Waiting")
+        LEASED = "leased", _("Being sent")
+        DELIVERED = "delivered", _("Delivered")
+        REJECTED = "rejected", _("Rejected")
+        HELD = "held", _("Held")
+        CANCELLED = "cancelled", _("Cancelled")
 
     class Held(models.TextChoices):
-        DNC = "dnc", "Do not contact"
-        APPROVAL = "approval", "Waits for approval"
-        MAPPING_BROKEN = "mapping_broken", "The field mapping is broken"
-        UNCERTAIN = "uncertain", "May have arrived already"
-        GAVE_UP = "gave_up", "Given up after about three days of tries"
-        BUG = "bug", "An error of this software"
+        DNC = "dnc", _("Do not contact")
+        APPROVAL = "approval", _("Waits for approval")
+        MAPPING_BROKEN = "mapping_broken", _("The field mapping is broken")
+        UNCERTAIN = "uncertain", _("May have arrived already")
+        GAVE_UP = "gave_up", _("Given up after about three days of tries")
+        BUG = "bug", _("An error of this software")
 
     lead = models.ForeignKey(Lead, models.CASCADE, related_name="deliveries")
     route = models.ForeignKey(Route, models.CASCADE, related_name="deliveries")
@@ -545,7 +550,7 @@ class Delivery(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-id"]
-        verbose_name = "sending"
+        verbose_name = _("sending")
         permissions = [
             ("retry_delivery", "Can retry a sending"),
             ("cancel_delivery", "Can cancel a sending"),
@@ -625,14 +630,14 @@ class Attempt(models.Model):
     """One try of a delivery. Evidence: written with the claim, completed once, never edited."""
 
     class Outcome(models.TextChoices):
-        DELIVERED = "delivered", "Delivered"
-        REJECTED = "rejected", "Rejected"
-        RETRY_LATER = "retry_later", "To be tried again"
-        THROTTLED = "throttled", "CRM asked to slow down"
-        DESTINATION_FAULT = "destination_fault", "CRM connection at fault"
-        MAPPING_BROKEN = "mapping_broken", "Field mapping broken"
-        LOST = "lost", "Interrupted: may have arrived"
-        BUG = "bug", "An error of this software"
+        DELIVERED = "delivered", _("Delivered")
+        REJECTED = "rejected", _("Rejected")
+        RETRY_LATER = "retry_later", _("To be tried again")
+        THROTTLED = "throttled", _("CRM asked to slow down")
+        DESTINATION_FAULT = "destination_fault", _("CRM connection at fault")
+        MAPPING_BROKEN = "mapping_broken", _("Field mapping broken")
+        LOST = "lost", _("Interrupted: may have arrived")
+        BUG = "bug", _("An error of this software")
 
     delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="attempts")
     number = models.PositiveIntegerField()
@@ -650,8 +655,8 @@ class Attempt(models.Model):
 
     class Meta:
         ordering = ["number"]
-        verbose_name = "try"
-        verbose_name_plural = "tries"
+        verbose_name = _("try")
+        verbose_name_plural = _("tries")
         permissions = [("view_personal_attempt", "Can see personal data in tries")]
         constraints = [models.UniqueConstraint(fields=["delivery", "number"], name="attempt_number")]
 
@@ -684,16 +689,16 @@ class DemoSwitch(models.Model):
     """How the CRM inside this app behaves: one row, changed by whoever tries things out."""
 
     class Mode(models.TextChoices):
-        WORKING = "working", "Works"
-        THROTTLED = "throttled", "Throttled: 429, asks to wait"
-        DOWN = "down", "Down: 503"
-        REFUSING_FIELD = "refusing_field", "Refuses a field: 422"
-        WRONG_CREDENTIALS = "wrong_credentials", "Refuses our credentials: 401"
-        SLOW = "slow", "Slow: answers after 5 seconds"
-        ANSWER_LOST = "answer_lost", "Answer lost: writes, then drops the connection"
+        WORKING = "working", _("Works")
+        THROTTLED = "throttled", _("Throttled: 429, asks to wait")
+        DOWN = "down", _("Down: 503")
+        REFUSING_FIELD = "refusing_field", _("Refuses a field: 422")
+        WRONG_CREDENTIALS = "wrong_credentials", _("Refuses our credentials: 401")
+        SLOW = "slow", _("Slow: answers after 5 seconds")
+        ANSWER_LOST = "answer_lost", _("Answer lost: writes, then drops the connection")
 
-    mode = models.CharField("behaviour", max_length=20, choices=Mode.choices, default=Mode.WORKING)
-    field = models.CharField("field to refuse", max_length=100, blank=True, default="job_title")
+    mode = models.CharField(_("behaviour"), max_length=20, choices=Mode.choices, default=Mode.WORKING)
+    field = models.CharField(_("field to refuse"), max_length=100, blank=True, default="job_title")
 
     def __str__(self) -> str:
         return self.get_mode_display()
@@ -708,12 +713,12 @@ class DemoRecord(models.Model):
 
     key = models.CharField(max_length=64, unique=True)
     record = models.JSONField()
-    times_received = models.PositiveIntegerField("times received", default=1)
+    times_received = models.PositiveIntegerField(_("times received"), default=1)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ["-created_at", "-id"]
-        verbose_name = "demo CRM record"
+        verbose_name = _("demo CRM record")
         permissions = [
             ("remove_demo", "Can remove all demo data"),
             ("switch_demo", "Can switch the demo CRM's behaviour"),

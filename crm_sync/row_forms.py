@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from django import forms
@@ -14,6 +15,8 @@ from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import gettext as _
 
 from crm_sync import mapping
 from crm_sync.mapping import EVERYTHING, LEAD_VALUES, TRANSFORMS, Rule, problems
@@ -23,8 +26,11 @@ from crm_sync.spec import Spec, TargetField
 from crm_sync.transforms import as_text
 
 MOST_ROWS = 400
-KINDS = [(kind, str(label)) for kind, label in FieldRule._meta.get_field("kind").flatchoices]
-TRANSFORM_CHOICES = [("", "As it is"), *((slug, transform.label) for slug, transform in TRANSFORMS.items())]
+KINDS = list(FieldRule._meta.get_field("kind").flatchoices)
+TRANSFORM_CHOICES = [
+    ("", gettext_lazy("As it is")),
+    *((slug, transform.label) for slug, transform in TRANSFORMS.items()),
+]
 
 # --- Inputs --------------------------------------------------------------------------------------------------
 
@@ -70,7 +76,7 @@ class Listing:
         """The options with that one chosen; one that is not among them is added at the end."""
         place = self.places.get(chosen)
         if place is None:
-            more = f"{chosen} (not seen lately)"
+            more = _("%(value)s (not seen lately)") % {"value": chosen}
             parts = [*self.parts, format_html('<option value="{}" selected>{}</option>', chosen, more)]
         else:
             whole = self.parts[place].replace("<option ", "<option selected ", 1)
@@ -100,9 +106,13 @@ class PairsField(Shared, forms.Field):
             if not text:
                 continue  # a value that was seen, and that nobody gave a translation
             if not key.strip():
-                raise forms.ValidationError(f"What becomes “{text}”? Fill in the left column too.")
+                raise forms.ValidationError(
+                    _("What becomes “%(text)s”? Fill in the left column too.") % {"text": text}
+                )
             if key in table:
-                raise forms.ValidationError(f"“{key}” is there twice. Take one of the two out.")
+                raise forms.ValidationError(
+                    _("“%(key)s” is there twice. Take one of the two out.") % {"key": key}
+                )
             table[key] = text
         return table | dict(_pasted(value["pasted"]))
 
@@ -114,7 +124,9 @@ def _pasted(text: str) -> Iterator[tuple[str, str]]:
         sign = "\t" if "\t" in line else " = " if " = " in line else "="
         key, found, value = line.partition(sign)
         if not found or not key.strip():
-            raise forms.ValidationError(f"Line {number} of what was pasted has no two columns.")
+            raise forms.ValidationError(
+                _("Line %(number)d of what was pasted has no two columns.") % {"number": number}
+            )
         yield key.strip(), value.strip()
 
 
@@ -142,7 +154,10 @@ class ConditionsField(PlainTextField):
                 continue
             name, sign, texts = line.partition(" = " if " = " in line else "=")
             if not sign or not name.strip():
-                raise forms.ValidationError(f"Line {number} is not of the form “{self.example}”.")
+                raise forms.ValidationError(
+                    _("Line %(number)d is not of the form “%(example)s”.")
+                    % {"number": number, "example": self.example}
+                )
             when[name.strip()] = [text for piece in texts.split(",") if (text := piece.strip())]
         return when
 
@@ -150,10 +165,15 @@ class ConditionsField(PlainTextField):
         try:
             when = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise forms.ValidationError(f"This begins with {{ but is not JSON: {error}.") from error
+            raise forms.ValidationError(
+                _("This begins with { but is not JSON: %(error)s.") % {"error": error}
+            ) from error
         lists = all(isinstance(texts, list) for texts in when.values())
         if not lists or not all(isinstance(each, str) for texts in when.values() for each in texts):
-            raise forms.ValidationError('Each value must be a list of texts, like {"action": ["PLT"]}.')
+            raise forms.ValidationError(
+                _("Each value must be a list of texts, like %(example)s.")
+                % {"example": '{"action": ["PLT"]}'}
+            )
         return when
 
 
@@ -181,14 +201,14 @@ class Choices:
     def shown(self, name: str) -> str:
         """A field as its input shows it: by its label, where that names this field alone."""
         if name == EVERYTHING:
-            return EVERY_FIELD
+            return str(EVERY_FIELD)
         each = self.fields.get(name)
         return each.label if each and self.name(each.label) == name else name
 
     def name(self, typed: str) -> str:
         """The field that somebody typed or chose: by its name or its label."""
         typed = typed.strip()
-        if typed == EVERY_FIELD:
+        if typed == str(EVERY_FIELD):
             return EVERYTHING
         return typed if typed in self.fields else self.by_label.get(typed.casefold(), typed)
 
@@ -223,20 +243,20 @@ class FlagField(Shared, forms.BooleanField):
 class RowForm(forms.Form):
     """One row. What its kind does not use is cleared, so that a change of kind needs no tidying up."""
 
-    target = NameField(label="CRM field", required=False, max_length=200)
-    kind = FixedChoiceField(label="How", choices=KINDS)
-    source = NameField(label="Lead field", required=False, max_length=200)
-    value = PlainTextField(label="Fixed value")
-    template = PlainTextField(label="Text with fields", rows=2)
-    table = PairsField(label="Value list", required=False)
+    target = NameField(label=gettext_lazy("CRM field"), required=False, max_length=200)
+    kind = FixedChoiceField(label=gettext_lazy("How"), choices=KINDS)
+    source = NameField(label=gettext_lazy("Lead field"), required=False, max_length=200)
+    value = PlainTextField(label=gettext_lazy("Fixed value"))
+    template = PlainTextField(label=gettext_lazy("Text with fields"), rows=2)
+    table = PairsField(label=gettext_lazy("Value list"), required=False)
     transform = FixedChoiceField(
-        label="Transform",
+        label=gettext_lazy("Transform"),
         required=False,
         choices=TRANSFORM_CHOICES,
     )
-    fallback = PlainTextField(label="If empty, send")
-    keep_empty = FlagField(label="Send even when empty", required=False)
-    when = ConditionsField(label="Only when")
+    fallback = PlainTextField(label=gettext_lazy("If empty, send"))
+    keep_empty = FlagField(label=gettext_lazy("Send even when empty"), required=False)
+    when = ConditionsField(label=gettext_lazy("Only when"))
 
     rule: Rule | None = None
 
@@ -259,7 +279,7 @@ class RowForm(forms.Form):
             name = problem.path.split(".", 1)[0]
             message = problem.message
             if name == "table" and not self.rule.table:
-                message = "Give at least one value its translation."
+                message = _("Give at least one value its translation.")
             self.add_error(name, message)
         return data
 
@@ -304,7 +324,7 @@ class RowForm(forms.Form):
 
     @property
     def kinds(self) -> SafeString:
-        return _KINDS.html(self._chosen("kind") or "field")
+        return _listings(get_language())[0].html(self._chosen("kind") or "field")
 
     @property
     def sources(self) -> SafeString:
@@ -312,7 +332,7 @@ class RowForm(forms.Form):
 
     @property
     def transforms(self) -> SafeString:
-        return _TRANSFORMS.html(self._chosen("transform"))
+        return _listings(get_language())[1].html(self._chosen("transform"))
 
     def _chosen(self, name: str) -> str:
         return str(self[name].value() or "")
@@ -336,7 +356,10 @@ class RowForm(forms.Form):
         return [(key, text) for key, text in self["table"].value()["lines"] if key.strip() or text.strip()]
 
 
-_KINDS, _TRANSFORMS = Listing(KINDS), Listing(TRANSFORM_CHOICES)
+@cache
+def _listings(language: str | None) -> tuple[Listing, Listing]:
+    """The kinds and the transforms as options, in the language that is active."""
+    return Listing(KINDS), Listing(TRANSFORM_CHOICES)
 
 
 def _conditions(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -443,15 +466,15 @@ def source_choices(recent: Sequence[Mapping[str, object]], spec: Spec, extra: It
             if value not in ("", None):
                 example.setdefault(name, as_text(value))
     choices: list[tuple[str, Any]] = [
-        ("", "Choose"),
+        ("", _("Choose")),
         (
-            "Lead",
+            _("Lead"),
             [(name, _with_example(label, example.get(name, ""))) for name, label in LEAD_VALUES.items()],
         ),
     ]
     if spec.every_value:
-        choices.append(("All", [(EVERYTHING, "Every lead value, under its own name")]))
-    for prefix, title in (("campaign.", "Campaign"), ("extra.", "Fields we do not know")):
+        choices.append((_("All"), [(EVERYTHING, _("Every lead value, under its own name"))]))
+    for prefix, title in (("campaign.", _("Campaign")), ("extra.", _("Fields we do not know"))):
         names = {name for name in example if name.startswith(prefix)}
         names |= {name for name in extra if name.startswith(prefix)}
         if names:

@@ -5,12 +5,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from crm_sync.mapping import EVERYTHING, LEAD_VALUES, TRANSFORMS, Rule
 from crm_sync.models import FieldRule
 from crm_sync.spec import Spec
 
-EVERY_FIELD = "Every field"  # what the screen calls the target of the rule that sends every lead value
+# What the screen calls the target of the rule that sends every lead value.
+EVERY_FIELD = gettext_lazy("Every field")
+PAIRS = 3  # of a value list
 
 
 def anchor(field: str) -> str:
@@ -35,8 +39,8 @@ def row(rule: Rule, spec: Spec) -> Row:
     said = by_label(rule, spec)
     return Row(
         rule=rule,
-        target=EVERY_FIELD if rule.target == EVERYTHING else labels.get(rule.target, rule.target),
-        how=_HOW.get(rule.kind, rule.kind),
+        target=str(EVERY_FIELD) if rule.target == EVERYTHING else labels.get(rule.target, rule.target),
+        how=str(_HOW.get(rule.kind, rule.kind)),
         value=_VALUE.get(rule.kind, lambda rule: "")(said),
         extras=" ".join(_extras(said)),
     )
@@ -59,13 +63,16 @@ _HOW = dict(FieldRule._meta.get_field("kind").flatchoices)
 
 
 def _source(name: str) -> str:
-    return "Every lead value, under its own name" if name == EVERYTHING else LEAD_VALUES.get(name, name)
+    return _("Every lead value, under its own name") if name == EVERYTHING else LEAD_VALUES.get(name, name)
 
 
 def _table(rule: Rule) -> str:
-    pairs = [f"{key} = {text}" for key, text in list(rule.table.items())[:3]]
-    more = f" and {len(rule.table) - 3} more" if len(rule.table) > 3 else ""
-    return f"{_source(rule.source)}: {', '.join(pairs)}{more}"
+    pairs = ", ".join(f"{key} = {text}" for key, text in list(rule.table.items())[:PAIRS])
+    more = len(rule.table) - PAIRS
+    if more > 0:
+        said = ngettext("%(pairs)s and %(number)d more", "%(pairs)s and %(number)d more", more)
+        pairs = said % {"pairs": pairs, "number": more}
+    return f"{_source(rule.source)}: {pairs}"
 
 
 _VALUE: Mapping[str, Callable[[Rule], str]] = {
@@ -82,8 +89,12 @@ def _extras(rule: Rule) -> list[str]:
         transform: Any = TRANSFORMS.get(rule.transform)
         found.append(f"{transform.label if transform else rule.transform}.")
     if rule.fallback:
-        found.append(f"If empty: “{rule.fallback}”.")
+        found.append(_("If empty: “%(text)s”.") % {"text": rule.fallback})
     if rule.keep_empty:
-        found.append("Sent even when empty.")
-    found += [f"Only when {_source(name)} is {' or '.join(texts)}." for name, texts in rule.when.items()]
+        found.append(_("Sent even when empty."))
+    either = f" {_('or')} "
+    found += [
+        _("Only when %(value)s is %(texts)s.") % {"value": _source(name), "texts": either.join(texts)}
+        for name, texts in rule.when.items()
+    ]
     return found

@@ -13,6 +13,8 @@ from uuid import UUID
 import httpx2
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from crm_sync import connectors, health, limits
 from crm_sync.connectors.base import Record, Stopped, outcome_reason
@@ -30,7 +32,7 @@ from leads.vault import VaultError
 
 logger = logging.getLogger(__name__)
 
-OUR_ERROR = "An error of this software. The log has the details; please report it."
+OUR_ERROR = gettext_lazy("An error of this software. The log has the details; please report it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def _requests(destination: Destination, record: Record, key: str) -> DryRun:
         return DryRun(dict(record), error=str(error))
     except Exception:
         _trace(destination, "Showing what would be sent")
-        return DryRun(dict(record), error=OUR_ERROR)
+        return DryRun(dict(record), error=str(OUR_ERROR))
     return DryRun(dict(record), requests=recorder.exchanges)
 
 
@@ -117,8 +119,10 @@ def lead_of_body(body: str, offer: Offer | None = None) -> tuple[Lead | None, st
     read = payload.read(body.encode("utf-8", "replace"))
     if not isinstance(read, payload.Fields):
         first = read.problems[0]
-        place = f" (line {first.line}, column {first.column})" if first.line else ""
-        return None, f"{first.message}{place}"
+        if first.line:
+            said = {"what": first.message, "line": first.line, "column": first.column}
+            return None, _("%(what)s (line %(line)d, column %(column)d)") % said
+        return None, first.message
     lead = lead_of(Submission(origin=Submission.Origin.SAMPLE, received_at=timezone.now()), read)
     lead.offer = offer or Offer(publisher_id="sample", offer_id="sample", title="Sample offer")
     return lead, ""

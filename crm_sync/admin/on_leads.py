@@ -116,7 +116,7 @@ class SendingFilter(admin.SimpleListFilter):
     title = gettext_lazy("CRM")
     parameter_name = "sending"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [*Delivery.State.choices, ("none", _("Not sent anywhere"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Lead]) -> QuerySet[Lead]:
