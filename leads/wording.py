@@ -161,7 +161,8 @@ def badges(lead: Lead) -> list[Badge]:
 def _waits(lead: Lead) -> bool:
     """Whether nobody has begun to work on a lead that is worked on here."""
     untouched = lead.status == lead.Status.NEW and lead.answered_at is None
-    return untouched and not lead.is_test and lead.offer.works_here
+    reachable = bool(lead.email or lead.phone)
+    return untouched and reachable and not lead.is_test and lead.offer.works_here
 
 
 def _unknown_action(lead: Lead) -> str:
@@ -183,7 +184,7 @@ def explanations(lead: Lead) -> list[Badge]:
     return [
         *_about_the_action(lead),
         *about_the_person(lead),
-        *_about_the_offer(lead),
+        *about_the_offer(lead),
     ]
 
 
@@ -218,7 +219,8 @@ def about_the_person(lead: Lead) -> list[Badge]:
     return []
 
 
-def _about_the_offer(lead: Lead) -> list[Badge]:
+def about_the_offer(lead: Lead) -> list[Badge]:
+    """That it names another offer than the one whose URL it came to."""
     sent = f"{lead.sent_publisher_id}.{lead.sent_offer_id}"
     if not (lead.sent_publisher_id and lead.sent_offer_id) or sent.casefold() == lead.offer.slug.casefold():
         return []

@@ -166,7 +166,9 @@ def timeline(request: HttpRequest, lead: Lead) -> Iterator[TimelineEntry]:
     sees_tries = request.user.has_perm(tries.SEES_TRIES)
     for obj in deliveries.values():
         name = {"crm": obj.destination}
-        yield TimelineEntry(obj.created_at, _("To be sent to %(crm)s.") % name, sendings.url_of(obj))
+        held = obj.state == obj.State.HELD and obj.held_reason == obj.Held.DNC
+        made = _("Held before %(crm)s: do not contact.") if held else _("To be sent to %(crm)s.")
+        yield TimelineEntry(obj.created_at, made % name, sendings.url_of(obj))
         if obj.settled_at and obj.state == obj.State.DELIVERED and not sees_tries:
             yield TimelineEntry(obj.settled_at, _("Arrived in %(crm)s.") % name, sendings.url_of(obj))
     if sees_tries:

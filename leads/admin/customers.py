@@ -259,7 +259,7 @@ def _step(lead: Lead) -> Step:
         when(lead.received_at),
         clock(lead.received_at),
         badge_row(lead),
-        lead.get_status_display(),
+        lead.get_status_display() if lead.offer.works_here else "",
         reason(lead),
     )
 

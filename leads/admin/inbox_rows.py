@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 from leads import lead_source
 from leads.admin.customers import ordinal
 from leads.models import Lead
-from leads.wording import Badge, about_the_person, badges, clip, clock, when
+from leads.wording import Badge, about_the_offer, about_the_person, badges, clip, clock, when
 
 # What a row does not show: a stranger may have filled each of them with as much as a body holds.
 HEAVY = (
@@ -60,7 +60,15 @@ def story(lead: Any, url: str) -> SafeString:
         clip(what, NAME),
         when(lead.received_at),
         format_html('<p class="own-words">“{}”</p>', clip(said, WORDS)) if said else "",
-        _badge_line([*badges(lead), *about_the_person(lead), *_came_again(lead), *_campaign(lead)]),
+        _badge_line(
+            [
+                *badges(lead),
+                *about_the_person(lead),
+                *about_the_offer(lead),
+                *_came_again(lead),
+                *_campaign(lead),
+            ]
+        ),
     )
 
 
