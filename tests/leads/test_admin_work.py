@@ -84,7 +84,7 @@ def test_the_clock_says_in_working_time_how_things_stand(
     assert clock.kind == kind
 
 
-@pytest.mark.parametrize("values", [{"action": "DNC"}, {"is_test": True}])
+@pytest.mark.parametrize("values", [{"action": "DNC"}, {"is_test": True}, {"email": "", "phone": ""}])
 def test_nobody_waits_for_an_answer_who_is_not_to_have_one(lead: Lead, values: dict[str, Any]) -> None:
     for name, value in values.items():
         setattr(lead, name, value)
@@ -314,6 +314,23 @@ def test_do_not_contact_leads_have_no_answer_buttons() -> None:
     assert "I answered by phone" not in text
     assert "Do not contact" in press(lead, "answered")
     assert lead.answered_at is None
+
+
+@pytest.mark.parametrize(
+    ("user", "offered"),
+    [
+        ({"Email": ""}, (False, True)),
+        ({"Phone": ""}, (True, False)),
+        ({"Email": "", "Phone": ""}, (False, False)),
+    ],
+)
+def test_only_those_ways_to_answer_are_offered_that_there_are(
+    user: dict[str, str], offered: tuple[bool, bool]
+) -> None:
+    text = page(lead_of(post(make_offer(), body(user))))
+    assert ("Answer by e-mail" in text, "I answered by phone" in text) == offered
+    assert ("there is nobody to answer" in text) is not any(offered)
+    assert ("answer first" in text) is any(offered)
 
 
 def test_a_colleagues_answer_is_nobody_elses_to_take_back(lead: Lead) -> None:

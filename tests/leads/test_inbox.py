@@ -428,6 +428,24 @@ def save(client: Client, **data: Any) -> Any:
     return client.post(reverse("admin:leads_lead_save_view"), data, follow=True)
 
 
+def test_one_tab_is_the_current_one(offer: Offer) -> None:
+    SavedView.objects.create(name="Germany", query="view=needs_me&country=DE")
+    client = signed_in("charlie")
+
+    def current(query: str) -> list[str]:
+        tabs = client.get(f"/admin/leads/lead/?{query}").context["cl"].tabs
+        return [tab.name for tab in tabs if tab.current]
+
+    assert current("view=needs_me") == ["Needs me"]
+    assert current("view=needs_me&country=FR") == ["Needs me"], "which somebody narrows"
+    assert current("view=needs_me&country=DE") == ["Germany"]
+
+
+def test_a_row_says_that_the_lead_names_another_offer(offer: Offer) -> None:
+    post(offer, body(LeadSource="SPZA-PLT|contoso.analytics"))
+    assert "Other offer" in signed_in("charlie").get("/admin/leads/lead/?view=all").content.decode()
+
+
 def view_url(view: SavedView) -> str:
     return reverse("admin:leads_lead_view", args=[view.pk])
 
