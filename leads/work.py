@@ -9,9 +9,10 @@ from datetime import date, datetime
 from typing import Any
 
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -35,6 +36,14 @@ REASONS = (
 def name_of(person: Any) -> str:
     """What colleagues call somebody."""
     return person.get_full_name() or person.get_username()
+
+
+def colleagues(also: Q | None = None) -> QuerySet[Any]:
+    """Those who can own a lead: active, and may change leads; and `also` those who do already."""
+    users: Any = get_user_model()._default_manager
+    able = users.with_perm("leads.change_lead", backend="django.contrib.auth.backends.ModelBackend")
+    found = Q(pk__in=able.filter(is_staff=True).values("pk"))
+    return users.filter(found if also is None else found | also).order_by("username")
 
 
 # --- Who is worked on ----------------------------------------------------------------------------------------

@@ -34,11 +34,8 @@ class ToForm(forms.Form):
 
     def __init__(self, leaving: Any, *args: Any) -> None:
         super().__init__(*args)
-        manager: Any = get_user_model()._default_manager
-        backend = "django.contrib.auth.backends.ModelBackend"
-        able = manager.with_perm("leads.change_lead", backend=backend).filter(is_staff=True)
         to: Any = self.fields["to"]
-        to.queryset = able.exclude(pk=leaving.pk).order_by("username")
+        to.queryset = work.colleagues().exclude(pk=leaving.pk)
         to.label_from_instance = work.name_of
 
 

@@ -109,10 +109,7 @@ def _offers(rule: AssignmentRule) -> QuerySet[Offer]:
 
 def _people(rule: AssignmentRule) -> Any:
     """Who can work on a lead, and whoever is in the rule already."""
-    manager: Any = get_user_model()._default_manager
-    able = manager.with_perm("leads.change_lead", backend="django.contrib.auth.backends.ModelBackend")
-    kept = Q(pk__in=rule.people.values("pk")) if rule.pk else Q()
-    return manager.filter(Q(pk__in=able.filter(is_staff=True).values("pk")) | kept).order_by("username")
+    return work.colleagues(Q(pk__in=rule.people.values("pk")) if rule.pk else None)
 
 
 @admin.register(AssignmentRule)
@@ -143,6 +140,13 @@ class AssignmentRuleAdmin(admin.ModelAdmin):
 
     class Media:
         css = {"all": ["leadsite/sending.css", "leadsite/work.css"]}
+
+    def get_fieldsets(self, request: HttpRequest, obj: AssignmentRule | None = None) -> Any:
+        if obj is None or self.has_change_permission(request, obj):
+            return super().get_fieldsets(request, obj)
+        return (
+            (None, {"fields": ("name", "enabled", "takes", "gives_to")}),
+        )  # in words, for who may only look
 
     def get_urls(self) -> list[URLPattern]:
         attempt = path("try/", self.admin_site.admin_view(self.attempt), name="leads_assignmentrule_try")

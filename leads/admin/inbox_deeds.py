@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from leads import bulk
+from leads import bulk, work
 from leads.models import Lead
 
 ASSIGN, CHANGE = "leads.assign_lead", "leads.change_lead"
@@ -20,11 +20,16 @@ ASSIGN, CHANGE = "leads.assign_lead", "leads.change_lead"
 
 class OwnerForm(forms.Form):
     owner = forms.ModelChoiceField(
-        get_user_model()._default_manager.filter(is_active=True, is_staff=True).order_by("username"),
+        get_user_model()._default_manager.none(),
         label=gettext_lazy("New owner"),
         required=False,
         empty_label=gettext_lazy("Nobody"),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        owner: Any = self.fields["owner"]
+        owner.queryset = work.colleagues()
 
 
 class StateForm(forms.Form):

@@ -12,7 +12,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
@@ -24,14 +24,14 @@ from leads.admin import answering, lead_page, work
 from leads.admin.neighbours import CARRIED, query_of
 from leads.admin.original import as_file
 from leads.models import Lead, Note
-from leads.work import by_hand
+from leads.work import by_hand, colleagues
 
 
 class LeadForm(forms.ModelForm):
     """What staff decide about a lead; what Microsoft sent is no part of it."""
 
     owner = forms.ModelChoiceField(
-        get_user_model()._default_manager.filter(is_active=True, is_staff=True).order_by("username"),
+        get_user_model()._default_manager.none(),
         required=False,
         label=gettext_lazy("Owner"),
         empty_label=gettext_lazy("Nobody"),
@@ -47,6 +47,12 @@ class LeadForm(forms.ModelForm):
         model = Lead
         fields = ("status", "owner", "closed_reason")
         labels = {"status": gettext_lazy("Status")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "owner" in self.fields:
+            owner: Any = self.fields["owner"]
+            owner.queryset = colleagues(Q(pk=self.instance.owner_id))
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

@@ -306,3 +306,11 @@ def test_who_may_only_look_changes_nothing(who: str) -> None:
 def test_who_may_only_look_sees_no_form_of_hours() -> None:
     assert "Change it" not in text_of(HOURS, "dave")
     assert "09:00 to 17:00" in text_of(HOURS, "dave")
+
+
+def test_who_may_only_look_reads_a_rule_in_words() -> None:
+    made = rule("EMEA contact me", "charlie", countries=["DE"], actions=["PLT"])
+    text = text_of(f"{RULES}{made.pk}/change/", "dave")
+    assert "Contact me; Germany" in text
+    assert "PLT" not in text
+    assert "charlie" in text

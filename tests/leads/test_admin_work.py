@@ -409,3 +409,16 @@ def test_the_way_back_to_the_filtered_list_is_kept(lead: Lead) -> None:
 
 def test_reasons_to_close_are_ready_to_be_stored() -> None:
     assert all(0 < len(str(reason)) <= 200 for reason in work.REASONS)
+
+
+def test_a_lead_is_given_only_to_those_who_can_work_on_it(lead: Lead) -> None:
+    for name in ("bob", "dave", "frank"):
+        person(name)
+
+    def offered() -> set[str]:
+        form = signed_in("alice").get(url(lead, "change")).context["adminform"].form
+        return {user.username for user in form.fields["owner"].queryset}
+
+    assert offered() == {"alice", "bob"}
+    Lead.objects.update(owner=person("dave"))
+    assert offered() == {"alice", "bob", "dave"}, "who has it already"
