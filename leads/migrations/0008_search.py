@@ -6,7 +6,6 @@ come along.
 """
 
 import django.db.models.deletion
-import django.db.models.functions.text
 from django.core.management import CommandError
 from django.db import DatabaseError, migrations, models, transaction
 
@@ -128,18 +127,16 @@ class Migration(migrations.Migration):
             model_name="lead",
             index=models.Index(
                 condition=models.Q(("action__in", ["INS", "PLT"]), _negated=True),
-                fields=["action", "-received_at", "-id"],
-                name="lead_by_action",
+                fields=["-received_at", "-id"],
+                name="lead_of_rare_action",
             ),
         ),
         migrations.AddIndex(
             model_name="lead",
             index=models.Index(
-                django.db.models.functions.text.Upper("source"),
-                models.OrderBy(models.F("received_at"), descending=True),
-                models.OrderBy(models.F("id"), descending=True),
                 condition=models.Q(("source__in", ["AzureMarketplace", "SPZA"]), _negated=True),
-                name="lead_by_source",
+                fields=["-received_at", "-id"],
+                name="lead_of_rare_source",
             ),
         ),
         migrations.AddIndex(

@@ -14,7 +14,7 @@ from tests.e2e.conftest import Site, StartSite, wait_until
 from tests.e2e.mapping import lead_comes
 from tests.fakes.dynamics365 import CLIENT, SECRET, TENANT, FakeDynamics365
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.looks]
 
 MOST_ACTIONS, MOST_SECONDS = 40, 300
 

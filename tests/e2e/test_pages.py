@@ -12,7 +12,7 @@ from tests.e2e.browser import Complaints, Desk, examine, for_everybody, post, ta
 from tests.e2e.conftest import PAYLOADS, Site, StartSite
 from tests.e2e.mapping import works_here
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.looks]
 MENU = (
     "Home",
     "Leads",

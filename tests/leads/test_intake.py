@@ -3,6 +3,7 @@
 import threading
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from random import Random
 
 import pytest
 from django.db import connection, transaction
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from leads import intake, views
 from leads.intake import REPEAT_WINDOW, Accepted, Received, accept
 from leads.models import Endpoint, Lead, Offer, Submission
+from tests.leads.grouping import care
+from tests.staff import body, make_offer, post
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -165,3 +168,34 @@ def test_any_bytes_are_stored_exactly_once_or_are_too_large(
         assert answer.status_code in {201, 400}
         assert stored == [body]
         assert leads == (answer.status_code == 201)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "field",
+    (
+        [
+            "FirstName",
+            "LastName",
+            "Email",
+            "Phone",
+            "Country",
+            "Company",
+            "Title",
+            "LeadSource",
+            "ActionCode",
+            "OfferTitle",
+            "Description",
+        ]
+    ),
+)
+def test_a_value_as_long_as_a_body_is_stored_whatever_field_it_is_in(field: str) -> None:
+    """No index may hold it: PostgreSQL refuses a row whose key is longer than a third of a page."""
+    long = Random(field).randbytes(50_000).hex()  # which no compression makes short
+    sent = (
+        body({field: long}) if field in body()["UserDetails"] or field == "Title" else body(**{field: long})
+    )
+    (lead,) = post(make_offer(), sent).leads.all()
+    care(lead)
+    lead.refresh_from_db()
+    assert long in {str(value) for value in lead.values().values()} | {lead.lead_source}
