@@ -1,5 +1,5 @@
 from django.apps import AppConfig
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 
 class LeadsConfig(AppConfig):
@@ -10,7 +10,9 @@ class LeadsConfig(AppConfig):
     def ready(self) -> None:
         from leads import alerts
         from leads.ports import ports
+        from leads.texts import translator
 
+        translator.one, translator.count = gettext, ngettext
         ports.notices.append(alerts.notices)
         # The admin asks every app for its pages when it starts; these add to Home and to one another.
         from leads.admin import plug_in
