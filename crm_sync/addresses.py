@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import httpx2
 
+from leads.texts import gettext as _
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -38,29 +40,36 @@ def address_problem(url: str | httpx2.URL, policy: Policy) -> str:
     try:
         parsed = httpx2.URL(url)
     except httpx2.InvalidURL as error:
-        return f"This is not a URL: {error}."
+        return _("This is not a URL: {error}.").format(error=error)
     if parsed.scheme not in PORTS:
-        return "The address must start with https://."
+        return _("The address must start with https://.")
     if not parsed.host:
-        return "The address names no host."
+        return _("The address names no host.")
     if parsed.userinfo:
-        return "The address carries a user name or password: remove what stands before the @."
+        return _("The address carries a user name or password: remove what stands before the @.")
     port = PORTS[parsed.scheme] if parsed.port is None else parsed.port
     if not 0 < port < 65536:
-        return f"There is no port {port}."
+        return _("There is no port {port}.").format(port=port)
     if policy.trusts(parsed.raw_host.decode("ascii"), port):
         return ""
     if _is_private_name(parsed.host):
-        return f"{parsed.host} {NOT_ALLOWED}"
+        return not_allowed(parsed.host)
     if parsed.scheme == "http":
-        return "The address must start with https://; http:// needs ALLOW_PRIVATE_DESTINATIONS=true."
+        return _("The address must start with https://; http:// needs ALLOW_PRIVATE_DESTINATIONS=true.")
     return ""
 
 
-NOT_ALLOWED = (
-    "is not a public address: private, loopback, link-local and metadata addresses are refused unless "
-    "ALLOW_PRIVATE_DESTINATIONS=true."
-)
+def not_allowed(host: str, address: str = "") -> str:
+    """The sentence that refuses a host, which `address` is what stands for, where it is not its own."""
+    if address and address != host:
+        return _(
+            "{host} leads to {address}, which is not a public address: private, loopback, link-local and metadata "
+            "addresses are refused unless ALLOW_PRIVATE_DESTINATIONS=true."
+        ).format(host=host, address=address)
+    return _(
+        "{host} is not a public address: private, loopback, link-local and metadata addresses are refused unless "
+        "ALLOW_PRIVATE_DESTINATIONS=true."
+    ).format(host=host)
 
 
 def _is_private_name(host: str) -> bool:

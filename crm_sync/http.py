@@ -22,8 +22,10 @@ from typing import Any
 import httpcore2
 import httpx2
 
-from crm_sync.addresses import NOT_ALLOWED, Policy, address_problem, is_public
+from crm_sync.addresses import Policy, address_problem, is_public, not_allowed
 from crm_sync.recorder import Recorder
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
 USER_AGENT = "leadsite"
 
@@ -86,7 +88,7 @@ def _within(timeout: float | None, clock: Clock, late: type[httpcore2.TimeoutExc
     """Seconds that the next wait may take: the time-out, or less where the deadline is nearer."""
     left = _expires.get() - clock()
     if left <= 0:
-        raise late("the deadline has passed")
+        raise late(_("the deadline has passed"))
     return left if timeout is None else min(timeout, left)
 
 
@@ -107,7 +109,7 @@ class _BoundedStream(httpcore2.NetworkStream):
         data = self._stream.read(max_bytes, _within(timeout, self._clock, httpcore2.ReadTimeout))
         self._taken += len(data)
         if self._taken > self._most:
-            raise httpcore2.ReadError("the answer does not end")
+            raise httpcore2.ReadError(_("the answer does not end"))
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -128,8 +130,7 @@ class _BoundedStream(httpcore2.NetworkStream):
             stream = self._stream.start_tls(ssl_context, server_hostname, wait)
         except httpcore2.ConnectError as error:
             if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-                said = error.__cause__.verify_message
-                raise Untrusted(f"The certificate of {server_hostname} was not accepted: {said}") from error
+                raise Untrusted(_untrusted(server_hostname or "", error.__cause__)) from error
             raise
         return _BoundedStream(stream, self._clock, self._most)
 
@@ -153,7 +154,7 @@ class _GuardedBackend(httpcore2.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
-        failure: Exception = httpcore2.ConnectError(f"{host} has no address")
+        failure: Exception = httpcore2.ConnectError(_("{host} has no address").format(host=host))
         for address in self.addresses(host, port, timeout):
             wait = _within(timeout, self._clock, httpcore2.ConnectTimeout)
             try:
@@ -189,17 +190,17 @@ class _GuardedBackend(httpcore2.SyncBackend):
         try:
             answer = found.get(timeout=wait)
         except queue.Empty:
-            raise httpcore2.ConnectTimeout(f"DNS gave no answer for {host}") from None
+            raise httpcore2.ConnectTimeout(_("DNS gave no answer for {host}").format(host=host)) from None
         if isinstance(answer, Exception):
-            raise httpcore2.ConnectError(f"{host} was not found in DNS ({answer})") from answer
+            said = _("{host} was not found in DNS ({error})").format(host=host, error=answer)
+            raise httpcore2.ConnectError(said) from answer
         return list(dict.fromkeys(sockaddr[0] for *_, sockaddr in answer))
 
 
 def _refuse_private(host: str, addresses: Iterable[str]) -> None:
     for address in addresses:
         if not is_public(address):
-            leads_to = "" if address == host else f" leads to {address}, which"
-            raise Refused(f"{host}{leads_to} {NOT_ALLOWED}")
+            raise Refused(not_allowed(host, address))
 
 
 class _Connection(httpcore2.HTTPConnection):
@@ -312,15 +313,19 @@ class Response:
         try:
             return jsonlib.loads(self.content)
         except (ValueError, RecursionError):
-            size = len(self.content)
-            said = f"is larger than {size} bytes" if self.cut else "is not JSON"
-            raise Unreadable(f"The answer (HTTP {self.status}) {said}.", sent=True) from None
+            said = (
+                _("The answer (HTTP {status}) is larger than {size} bytes.")
+                if self.cut
+                else _("The answer (HTTP {status}) is not JSON.")
+            )
+            raise Unreadable(said.format(status=self.status, size=len(self.content)), sent=True) from None
 
     def json_object(self) -> dict[str, Any]:
         """The body's JSON object. Raises Unreadable where it is anything else."""
         body = self.json()
         if not isinstance(body, dict):
-            raise Unreadable(f"The answer (HTTP {self.status}) is not a JSON object.", sent=True)
+            said = _("The answer (HTTP {status}) is not a JSON object.")
+            raise Unreadable(said.format(status=self.status), sent=True)
         return body
 
 
@@ -362,7 +367,7 @@ class GuardedClient:
 
     def _dial(self, host: str, port: int) -> socket.socket:
         backend = _GuardedBackend(self._policy, self._resolver, self._clock)
-        failure: Exception = httpx2.ConnectError(f"{host} has no address")
+        failure: Exception = httpx2.ConnectError(_("{host} has no address").format(host=host))
         for address in backend.addresses(host, port, self._policy.connect_timeout):
             wait = _within(self._policy.connect_timeout, self._clock, httpcore2.ConnectTimeout)
             try:
@@ -384,10 +389,10 @@ class GuardedClient:
                 connection, server_hostname=host
             )
         except ssl.SSLCertVerificationError as error:
-            said = f"The certificate of {host} was not accepted"
-            raise Untrusted(_because(said, Exception(error.verify_message))) from error
+            raise Untrusted(_untrusted(host, error)) from error
         except OSError as error:
-            raise Unreachable(_because(f"No encryption could be agreed on with {host}", error)) from error
+            said = _("No encryption could be agreed on with {host}").format(host=host)
+            raise Unreachable(_because(said, error)) from error
 
     def countdown(self) -> Callable[[], float]:
         """Counts the seconds that are left of what one exchange may take that begins now."""
@@ -471,7 +476,7 @@ class GuardedClient:
 
     def _exchange(self, request: httpx2.Request, expires: float) -> Response:
         if self._clock() >= expires:
-            raise TooSlow("No time was left for this request.")
+            raise TooSlow(_("No time was left for this request."))
         read, connect = self._policy.read_timeout, self._policy.connect_timeout
         request.extensions["timeout"] = {"connect": connect, "pool": connect, "read": read, "write": read}
         token = _expires.set(expires)
@@ -493,7 +498,7 @@ class GuardedClient:
             if len(body) > self._policy.max_response_bytes or pieces > _MOST_PIECES:
                 return bytes(body[: self._policy.max_response_bytes]), True
             if self._clock() >= expires:
-                raise TooSlow("The answer was not complete within the time allowed.", sent=True)
+                raise TooSlow(_("The answer was not complete within the time allowed."), sent=True)
         return bytes(body), False
 
 
@@ -510,14 +515,14 @@ def _build(method: str, url: str, headers: Mapping[str, str], **body: Any) -> ht
         request = httpx2.Request(method, url, headers=defaults, **body)
         request.headers.update(headers)
     except httpx2.InvalidURL as error:
-        raise Refused(f"This is not a URL: {error}.") from error
+        raise Refused(_("This is not a URL: {error}.").format(error=error)) from error
     except UnicodeError:
-        raise Refused(_UNSPEAKABLE) from None
+        raise Refused(_(_UNSPEAKABLE)) from None
     return request
 
 
 # Without the library's own words, which quote the header and so the secret in it.
-_UNSPEAKABLE = (
+_UNSPEAKABLE = gettext_noop(
     "A header cannot carry a line break, a blank at either end or a letter outside ASCII: "
     "check the settings for one."
 )
@@ -529,17 +534,23 @@ def _own_errors() -> Iterator[None]:
     try:
         yield
     except (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol):
-        raise Refused(_UNSPEAKABLE) from None
+        raise Refused(_(_UNSPEAKABLE)) from None
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-        raise Unreachable(_because("No connection could be made", error)) from error
+        raise Unreachable(_because(_("No connection could be made"), error)) from error
     except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:  # of a connection that is not HTTP
-        raise Unreachable(_because("No connection could be made", error)) from error
+        raise Unreachable(_because(_("No connection could be made"), error)) from error
     except httpx2.TimeoutException as error:
-        raise TooSlow("The answer was not complete within the time allowed.", sent=True) from error
+        raise TooSlow(_("The answer was not complete within the time allowed."), sent=True) from error
     except httpx2.RequestError as error:
         raise Broken(
-            _because("The connection broke before the answer was complete", error), sent=True
+            _because(_("The connection broke before the answer was complete"), error), sent=True
         ) from error
+
+
+def _untrusted(host: str, error: ssl.SSLCertVerificationError) -> str:
+    return _("The certificate of {host} was not accepted: {error}.").format(
+        host=host, error=error.verify_message.rstrip(".")
+    )
 
 
 def _because(sentence: str, error: Exception) -> str:

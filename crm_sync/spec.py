@@ -1,7 +1,13 @@
-"""What a connector declares of itself, once: form, validation, suggested mapping and docs come from it."""
+"""What a connector declares of itself, once: form, validation, suggested mapping and docs come from it.
 
-from dataclasses import dataclass
+Texts are marked where they are declared, and translated by `in_words` where they are shown.
+"""
+
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
 SettingKind = Literal["text", "secret", "url", "choice", "flag"]
 FieldType = Literal["text", "email", "phone", "url", "number", "flag", "choice", "date", "reference", "any"]
@@ -30,19 +36,24 @@ class Setting:
         if self.kind == "secret":
             object.__setattr__(self, "secret", True)
 
+    def in_words(self) -> "Setting":
+        """The same for reading, in the language of who reads it."""
+        choices = tuple((value, _(label)) for value, label in self.choices)
+        return replace(self, label=_(self.label), help=_(self.help), choices=choices)
+
 
 # A setting of every kind of CRM that knows persons.
 DUPLICATES = Setting(
     "duplicates",
-    "When the CRM already has this person",
+    gettext_noop("When the CRM already has this person"),
     kind="choice",
-    help="A repeated push of the same lead is no duplicate: it is always recognised.",
+    help=gettext_noop("A repeated push of the same lead is no duplicate: it is always recognised."),
     required=False,
     default="ask",
     choices=(
-        ("ask", "Ask: hold the lead until somebody decides"),
-        ("create", "Write the lead all the same"),
-        ("skip", "Skip: keep what the CRM has, and write nothing"),
+        ("ask", gettext_noop("Ask: hold the lead until somebody decides")),
+        ("create", gettext_noop("Write the lead all the same")),
+        ("skip", gettext_noop("Skip: keep what the CRM has, and write nothing")),
     ),
 )
 
@@ -95,6 +106,19 @@ class Spec:
     describes: bool = False
     any_field: bool = False
     every_value: bool = False
+
+    def in_words(self) -> "Spec":
+        """The same for reading, in the language of who reads it.
+
+        The choices of a field stay as they are: they are the CRM's, and a rule may name one by its label.
+        """
+        return replace(
+            self,
+            label=_(self.label),
+            settings=tuple(setting.in_words() for setting in self.settings),
+            fields=tuple(replace(field, label=_(field.label)) for field in self.fields),
+            idempotent_by=_(self.idempotent_by),
+        )
 
     def setting(self, name: str) -> Setting | None:
         """The declared setting of that name, or None."""

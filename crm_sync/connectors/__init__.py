@@ -15,6 +15,7 @@ from crm_sync.connectors.salesforce import SalesforceConnector
 from crm_sync.connectors.salesforce_web_to_lead import SalesforceWebToLeadConnector
 from crm_sync.connectors.settings import validate_settings
 from crm_sync.connectors.webhook import WebhookConnector
+from leads.texts import gettext as _
 
 __all__ = ["REGISTRY", "Connector", "UnknownConnector", "all", "get", "validate_settings"]
 
@@ -47,7 +48,9 @@ def get(slug: str) -> type[Connector]:
         return REGISTRY[slug]
     except KeyError:
         known = ", ".join(sorted(REGISTRY))
-        raise UnknownConnector(f"There is no connector {slug!r}; there are {known}.") from None
+        raise UnknownConnector(
+            _("There is no connector {slug!r}; there are {known}.").format(slug=slug, known=known)
+        ) from None
 
 
 def all() -> tuple[type[Connector], ...]:  # noqa: A001 - read as connectors.all()

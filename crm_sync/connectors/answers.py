@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from crm_sync.http import Response, Unreadable
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected, RetryLater, Throttled
+from leads.texts import gettext_noop
 
 WORDS_LIMIT = 500
 SHORTEST_DELAY = 1.0
@@ -88,7 +89,8 @@ class ErrorRow:
     """One row of a connector's own error table, asked before the defaults; the first that fits decides.
 
     `pattern`: regular expression searched for in "<code> <words>", empty for any. `page`: the vendor's page
-    and the month it was read. `meaning`: the sentence for staff, where the CRM's words alone do not say it.
+    and the month it was read. `meaning`: the sentence for staff, where the CRM's words alone do not say it; marked, and
+    translated when it is said.
     `delay`: seconds to wait where the answer itself names none.
     """
 
@@ -122,20 +124,20 @@ def common(response: Response) -> Said:
     return Said(code=str(code), words=str(words or response.text), field=str(field))
 
 
-_MOVED = "The address answers with a redirect, which is not followed: enter the final address"
+_MOVED = gettext_noop("The address answers with a redirect, which is not followed: enter the final address")
 _DEFAULTS: Mapping[int, tuple[Verdict, str]] = {
-    401: (fault, "The CRM does not accept the credentials"),
-    402: (fault, "The CRM's plan does not allow this"),
-    403: (fault, "The CRM denies permission"),
-    404: (fault, "The CRM knows nothing at this address"),
-    405: (fault, "The address does not take this kind of request"),
-    407: (fault, "A proxy in between asks for credentials"),
-    408: (later, "The CRM waited too long for the request"),
-    410: (fault, "The address is switched off for good"),
-    415: (fault, "The address does not take JSON of this kind"),
-    423: (later, "The record is locked in the CRM"),
-    425: (later, "The CRM asks to try again"),
-    429: (throttled, "The CRM's limit is reached"),
+    401: (fault, gettext_noop("The CRM does not accept the credentials")),
+    402: (fault, gettext_noop("The CRM's plan does not allow this")),
+    403: (fault, gettext_noop("The CRM denies permission")),
+    404: (fault, gettext_noop("The CRM knows nothing at this address")),
+    405: (fault, gettext_noop("The address does not take this kind of request")),
+    407: (fault, gettext_noop("A proxy in between asks for credentials")),
+    408: (later, gettext_noop("The CRM waited too long for the request")),
+    410: (fault, gettext_noop("The address is switched off for good")),
+    415: (fault, gettext_noop("The address does not take JSON of this kind")),
+    423: (later, gettext_noop("The record is locked in the CRM")),
+    425: (later, gettext_noop("The CRM asks to try again")),
+    429: (throttled, gettext_noop("The CRM's limit is reached")),
 }
 
 
@@ -145,11 +147,11 @@ def default(status: int, delay: float | None) -> tuple[Verdict, str]:
     if 300 <= status < 400:
         return fault, _MOVED
     if 400 <= status < 500:
-        return rejected, "The CRM refuses this lead"
+        return rejected, gettext_noop("The CRM refuses this lead")
     # A server that says when to come again has not begun.
     if status == 503 and delay is not None:
-        return later, "The CRM is not available"
-    return uncertain, "The CRM failed"
+        return later, gettext_noop("The CRM is not available")
+    return uncertain, gettext_noop("The CRM failed")
 
 
 # The field, not the destination, is at fault where a refusal names one; these say nothing about a field.

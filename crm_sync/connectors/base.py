@@ -23,6 +23,8 @@ from crm_sync.http import (
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected, RetryLater, Throttled
 from crm_sync.recorder import mask_literals
 from crm_sync.spec import Spec, TargetField
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
 Record = Mapping[str, Any]
 T = TypeVar("T")
@@ -321,10 +323,10 @@ class Connector(ABC):
             verdict, meaning = row.verdict, row.meaning
             delay = row.delay if delay is None else delay
         elif field and 400 <= status < 500 and status not in answers.NEVER_ABOUT_A_FIELD:
-            verdict, meaning = answers.rejected, "The CRM refuses a field"
+            verdict, meaning = answers.rejected, gettext_noop("The CRM refuses a field")
         words = ": ".join(filter(None, (plain(said.code), plain(said.words))))
         answer = f"{self.protocol} {status}"
-        heading = f"{meaning} ({answer})" if meaning else answer
+        heading = f"{_(meaning)} ({answer})" if meaning else answer
         reason = self.masked(f"{heading}: {words}" if words else f"{heading}.")
         return verdict(Complaint(reason, field, delay, uncertain=write, key=key, other=plain(said.other)))
 
@@ -340,7 +342,7 @@ class Connector(ABC):
         try:
             return memory.get(self.account(*what), ask, wait=self.http.seconds_left())
         except Busy:
-            raise TooSlow("No time was left for this request.") from None
+            raise TooSlow(_("No time was left for this request.")) from None
 
     def known(self, *what: Hashable) -> Any:
         """What this process remembers of this account; None where it does not. Asks nobody."""
@@ -369,7 +371,7 @@ class Connector(ABC):
             and self.settings.get("duplicates") == "skip"
         ):
             other = outcome.duplicate_of if outcome.duplicate_of != answers.UNNAMED else ""
-            note = "The CRM has this person already. Nothing was written, as the connection says."
+            note = _("The CRM has this person already. Nothing was written, as the connection says.")
             return Delivered(other, self.record_url(other) if other else "", note=note)
         if not isinstance(outcome, Delivered):
             return outcome

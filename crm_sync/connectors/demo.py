@@ -7,6 +7,8 @@ from crm_sync.connectors.suggestions import field
 from crm_sync.http import Response
 from crm_sync.outcomes import Delivered
 from crm_sync.spec import Spec, TargetField
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
 BASE_URL = "http://demo-crm.internal/api"
 
@@ -16,28 +18,30 @@ class DemoConnector(Connector):
 
     spec = Spec(
         slug="demo",
-        label="Demo CRM (inside this app, for trying things out)",
+        label=gettext_noop("Demo CRM (inside this app, for trying things out)"),
         settings=(),
         fields=(
             TargetField(
                 "topic",
-                "Topic",
+                gettext_noop("Topic"),
                 required=True,
                 max_length=300,
                 suggested={"kind": "template", "template": "{{ offer_title }}: {{ full_name }}"},
             ),
-            field("first_name", "First name", "first_name"),
-            field("last_name", "Last name", "last_name"),
-            field("email", "Email", "email", "email"),
-            field("phone", "Phone", "phone", "phone"),
-            field("company", "Company", "company"),
-            field("job_title", "Job title", "title"),
-            field("country", "Country", "country", transform="country_name"),
-            field("source", "Source", "source"),
-            field("action", "Action", "action"),
-            field("description", "Description", "description"),
+            field("first_name", gettext_noop("First name"), "first_name"),
+            field("last_name", gettext_noop("Last name"), "last_name"),
+            field("email", gettext_noop("Email"), "email", "email"),
+            field("phone", gettext_noop("Phone"), "phone", "phone"),
+            field("company", gettext_noop("Company"), "company"),
+            field("job_title", gettext_noop("Job title"), "title"),
+            field("country", gettext_noop("Country"), "country", transform="country_name"),
+            field("source", gettext_noop("Source"), "source"),
+            field("action", gettext_noop("Action"), "action"),
+            field("description", gettext_noop("Description"), "description"),
         ),
-        idempotent_by="The record's own id is the delivery's key, and no second record can have it.",
+        idempotent_by=gettext_noop(
+            "The record's own id is the delivery's key, and no second record can have it."
+        ),
     )
 
     def requests(self, record: Record, *, key: str) -> Sequence[Request]:
@@ -56,4 +60,4 @@ class DemoConnector(Connector):
     def examine(self) -> Sequence[str]:
         """Ask whether it would take leads."""
         self.call(Request("GET", f"{BASE_URL}/check", {}), write=False)
-        return ("The demo CRM inside this app is ready and takes leads.",)
+        return (_("The demo CRM inside this app is ready and takes leads."),)

@@ -14,6 +14,8 @@ from crm_sync.http import Response, Unreadable
 from crm_sync.outcomes import Delivered, DestinationFault, Rejected
 from crm_sync.spec import Setting, Spec
 from crm_sync.transforms import as_text
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
 _PAGE = "https://learn.microsoft.com/azure/logic-apps/logic-apps-http-endpoint, 2026-11"
 _ACCESS = "https://learn.microsoft.com/power-automate/oauth-authentication, 2026-11"
@@ -28,14 +30,16 @@ class PowerAutomateConnector(Connector):
 
     spec = Spec(
         slug="power_automate",
-        label="Power Automate or Logic Apps",
+        label=gettext_noop("Power Automate or Logic Apps"),
         settings=(
             Setting(
                 "url",
-                "HTTP URL of the flow",
+                gettext_noop("HTTP URL of the flow"),
                 kind="url",
-                help="In the flow, open the trigger When an HTTP request is received and copy its HTTP URL, once the "
-                "flow is saved. Who can trigger the flow? must say Anyone: the signature in the URL is the key.",
+                help=gettext_noop(
+                    "In the flow, open the trigger When an HTTP request is received and copy its HTTP URL, once the "
+                    "flow is saved. Who can trigger the flow? must say Anyone: the signature in the URL is the key."
+                ),
                 secret=True,
             ),
         ),
@@ -61,36 +65,40 @@ class PowerAutomateConnector(Connector):
             "^WorkflowTriggerIsNotEnabled",
             fault,
             _PAGE,
-            "The flow is switched off or was deleted: turn it on (Power Automate: My flows > the flow > Turn on)",
+            gettext_noop(
+                "The flow is switched off or was deleted: turn it on (Power Automate: My flows > the flow > Turn on)"
+            ),
         ),
         ErrorRow(
             404,
             "^Workflow.*NotFound",
             fault,
             _PAGE,
-            "There is no flow at this URL any more: copy the HTTP URL of its trigger again",
+            gettext_noop("There is no flow at this URL any more: copy the HTTP URL of its trigger again"),
         ),
         ErrorRow(
             None,
             "^DirectApi|[Ss]ignature",
             fault,
             _ACCESS,
-            "The flow does not accept the signature in the URL: copy the HTTP URL of its trigger again, and see that "
-            "Who can trigger the flow? says Anyone",
+            gettext_noop(
+                "The flow does not accept the signature in the URL: copy the HTTP URL of its trigger again, and "
+                "see that Who can trigger the flow? says Anyone"
+            ),
         ),
         ErrorRow(
             400,
             "^TriggerInputSchemaMismatch",
             rejected,
             _PAGE,
-            "The JSON schema of the flow's trigger refuses this lead",
+            gettext_noop("The JSON schema of the flow's trigger refuses this lead"),
         ),
         ErrorRow(
             502,
             "^NoResponse",
             uncertain,
             _PAGE,
-            "The flow started, and ended before its Response action: look at its runs",
+            gettext_noop("The flow started, and ended before its Response action: look at its runs"),
         ),
     )
 
@@ -100,7 +108,9 @@ class PowerAutomateConnector(Connector):
         url = urlsplit(settings.get("url", ""))
         if (url.hostname or "").endswith(_MICROSOFTS) and "sig" not in parse_qs(url.query):
             return {
-                "url": "The URL has no signature (sig=...): copy it again, from its first letter to its last."
+                "url": _(
+                    "The URL has no signature (sig=...): copy it again, from its first letter to its last."
+                )
             }
         return {}
 
@@ -126,7 +136,7 @@ class PowerAutomateConnector(Connector):
         """
         run = plain(response.headers.get("x-ms-workflow-run-id", ""))
         if not run and _is_page(response):
-            raise Unreadable(_NO_FLOW.format(status=response.status), sent=True)
+            raise Unreadable(_(_NO_FLOW).format(status=response.status), sent=True)
         return Delivered(remote_id=run or key)
 
     def examine(self) -> Sequence[str]:
@@ -141,20 +151,24 @@ class PowerAutomateConnector(Connector):
         response = self.exchange(Request("GET", unsigned, {}), write=False)
         succeeded = 200 <= response.status < 300
         if succeeded and _is_page(response):
-            raise Stopped(DestinationFault(_NO_FLOW.format(status=response.status)))
+            raise Stopped(DestinationFault(_(_NO_FLOW).format(status=response.status)))
         if not succeeded and response.status not in (401, 403, 405):
             outcome = self.judge(response, write=False)
             if not isinstance(outcome, Rejected):
                 raise Stopped(outcome)
         return (
-            f"{url.hostname} can be reached: it answered HTTP {response.status} to a request without the signature.",
-            "The flow was not started, so whether it takes leads shows with the first: send one sample."
+            _("{host} can be reached: it answered HTTP {status} to a request without the signature.").format(
+                host=url.hostname, status=response.status
+            ),
+            _("The flow was not started, so whether it takes leads shows with the first: send one sample.")
             if signature
-            else "The URL carries no signature, so whoever knows it can start the flow.",
+            else _("The URL carries no signature, so whoever knows it can start the flow."),
         )
 
 
-_NO_FLOW = "The address answers with a web page (HTTP {status}), not as a flow does: copy the HTTP URL again."
+_NO_FLOW = gettext_noop(
+    "The address answers with a web page (HTTP {status}), not as a flow does: copy the HTTP URL again."
+)
 
 
 def _is_page(response: Response) -> bool:

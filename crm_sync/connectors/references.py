@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 from crm_sync.connectors.base import Connector, Stopped
 from crm_sync.connectors.values import clipped
 from crm_sync.outcomes import Rejected
+from leads.texts import gettext as _
 
 T = TypeVar("T")
 
@@ -42,12 +43,14 @@ class References(Generic[T]):
         if len(found) == 1:
             return found[0]
         crm, known = self._connector.spec.label, self._connector.fields.get(field)
-        wanted = f"“{clipped(name)}” for “{known.label if known else field}”"
+        named = {"crm": crm, "name": clipped(name), "field": known.label if known else field}
         if found:
-            reason = f"{crm} has several {wanted}: give the id of the one that is meant."
+            reason = _("{crm} has several “{name}” for “{field}”: give the id of the one that is meant.")
         else:
-            reason = f"{crm} has no {wanted}: create it there, or choose another in the mapping."
-        raise Stopped(Rejected(reason, field=field))
+            reason = _(
+                "{crm} has no “{name}” for “{field}”: create it there, or choose another in the mapping."
+            )
+        raise Stopped(Rejected(reason.format(**named), field=field))
 
 
 def _key(field: str, name: str) -> tuple[Hashable, ...]:

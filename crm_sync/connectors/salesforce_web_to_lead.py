@@ -14,6 +14,8 @@ from crm_sync.connectors.suggestions import field
 from crm_sync.http import Response
 from crm_sync.outcomes import Delivered
 from crm_sync.spec import Setting, Spec, TargetField
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
 _ORGANIZATION = re.compile(r"00D[a-zA-Z0-9]{12}(?:[a-zA-Z0-9]{3})?")
 
@@ -23,41 +25,71 @@ class SalesforceWebToLeadConnector(Connector):
 
     spec = Spec(
         slug="salesforce_web_to_lead",
-        label="Salesforce Web-to-Lead (form, without the API)",
+        label=gettext_noop("Salesforce Web-to-Lead (form, without the API)"),
         settings=(
-            Setting("url", "Form address", kind="url", required=False, help=(
-                "What stands after action= in the form of Setup > Web-to-Lead > Create Web-to-Lead Form. "
-                "A sandbox has test.salesforce.com in it."
-            ), default="https://webto.salesforce.com/servlet/servlet.WebToLead?encoding=UTF-8"),
-            Setting("oid", "Organization ID", help=(
-                "Setup > Company Information > Salesforce.com Organization ID: 15 or 18 characters, from 00D on. "
-                "It is the value of oid in the form, too."
-            )),
+            Setting(
+                "url",
+                gettext_noop("Form address"),
+                kind="url",
+                required=False,
+                help=gettext_noop(
+                    "What stands after action= in the form of Setup > Web-to-Lead > Create Web-to-Lead Form. "
+                    "A sandbox has test.salesforce.com in it."
+                ),
+                default="https://webto.salesforce.com/servlet/servlet.WebToLead?encoding=UTF-8",
+            ),
+            Setting(
+                "oid",
+                gettext_noop("Organization ID"),
+                help=gettext_noop(
+                    "Setup > Company Information > Salesforce.com Organization ID: 15 or 18 characters, from 00D on. "
+                    "It is the value of oid in the form, too."
+                ),
+            ),
         ),
         fields=(
-            TargetField("last_name", "Last Name", required=True, max_length=80, suggested=suggestions.LAST_NAME),
-            TargetField("company", "Company", required=True, max_length=255, suggested=suggestions.COMPANY),
-            field("first_name", "First Name", "first_name", max_length=40),
-            field("email", "Email", "email", "email", max_length=80),
-            field("phone", "Phone", "phone", "phone", max_length=40),
-            field("title", "Title", "title", max_length=128),
-            field("country", "Country", "country", transform="country_name", max_length=80),
-            TargetField("country_code", "Country code, where country picklists are on", max_length=10),
-            field("lead_source", "Lead Source", "lead_source", max_length=255),
-            TargetField("description", "Description", max_length=32_000, suggested=suggestions.DESCRIPTION),
-            TargetField("doNotCall", "Do Not Call", "flag", suggested=suggestions.DNC),
-            TargetField("emailOptOut", "Email Opt Out", "flag", suggested=suggestions.DNC),
+            TargetField(
+                "last_name",
+                gettext_noop("Last Name"),
+                required=True,
+                max_length=80,
+                suggested=suggestions.LAST_NAME,
+            ),
+            TargetField(
+                "company",
+                gettext_noop("Company"),
+                required=True,
+                max_length=255,
+                suggested=suggestions.COMPANY,
+            ),
+            field("first_name", gettext_noop("First Name"), "first_name", max_length=40),
+            field("email", gettext_noop("Email"), "email", "email", max_length=80),
+            field("phone", gettext_noop("Phone"), "phone", "phone", max_length=40),
+            field("title", gettext_noop("Title"), "title", max_length=128),
+            field("country", gettext_noop("Country"), "country", transform="country_name", max_length=80),
+            TargetField(
+                "country_code", gettext_noop("Country code, where country picklists are on"), max_length=10
+            ),
+            field("lead_source", gettext_noop("Lead Source"), "lead_source", max_length=255),
+            TargetField(
+                "description",
+                gettext_noop("Description"),
+                max_length=32_000,
+                suggested=suggestions.DESCRIPTION,
+            ),
+            TargetField("doNotCall", gettext_noop("Do Not Call"), "flag", suggested=suggestions.DNC),
+            TargetField("emailOptOut", gettext_noop("Email Opt Out"), "flag", suggested=suggestions.DNC),
         ),
         max_per_day=500,
         any_field=True,
-    )  # fmt: skip
+    )
 
     @classmethod
     def clean(cls, settings: Mapping[str, str]) -> dict[str, str]:
         """The form of the organization's id: Salesforce would take a wrong one without a word."""
         if _ORGANIZATION.fullmatch(settings.get("oid", "")):
             return {}
-        return {"oid": "An organization ID has 15 or 18 letters and digits, and starts with 00D."}
+        return {"oid": _("An organization ID has 15 or 18 letters and digits, and starts with 00D.")}
 
     def requests(self, record: Record, *, key: str) -> Sequence[Request]:
         """One post of the form."""
@@ -68,7 +100,9 @@ class SalesforceWebToLeadConnector(Connector):
 
     def delivered(self, response: Response, *, key: str) -> Delivered:
         """Salesforce names no lead, and does not say whether it made one."""
-        return Delivered(key, note="Salesforce took the form. It does not say whether it made a lead of it.")
+        return Delivered(
+            key, note=_("Salesforce took the form. It does not say whether it made a lead of it.")
+        )
 
     def examine(self) -> Sequence[str]:
         """See whether the host answers; nothing else can be seen without a lead."""
@@ -76,11 +110,13 @@ class SalesforceWebToLeadConnector(Connector):
         if response.status >= 300 and response.status != 405:
             raise Stopped(self.judge(response, write=False))
         host = urlsplit(self.settings["url"]).hostname
-        silent = (
+        silent = _(
             "Salesforce does not tell whether the organization ID is right, Web-to-Lead is on and reCAPTCHA is off: "
             "send a sample lead, and look for it in Salesforce."
         )
-        return f"{host} can be reached: it answered HEAD with {response.status}. No lead was sent.", silent
+        return _("{host} can be reached: it answered HEAD with {status}. No lead was sent.").format(
+            host=host, status=response.status
+        ), silent
 
 
 def _written(value: Any) -> str:

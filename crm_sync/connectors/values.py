@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crm_sync.spec import LengthUnit, TargetField
+from leads.texts import gettext as _
 
 _YES, _NO = frozenset({"true", "yes", "1", "on"}), frozenset({"false", "no", "0", "off"})
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?", re.DOTALL)
@@ -28,7 +29,11 @@ def typed(value: Any, field: TargetField) -> Any:
             case "number":
                 return _number(value, field)
             case "date" if not _DATE.fullmatch(value):
-                raise Unfit(f"“{field.label}” takes a date such as 2026-11-22, and gets “{clipped(value)}”.")
+                raise Unfit(
+                    _("“{label}” takes a date such as 2026-11-22, and gets “{value}”.").format(
+                        label=field.label, value=clipped(value)
+                    )
+                )
             case "choice":
                 return _choice(value, field)
     return value
@@ -38,7 +43,11 @@ def _flag(value: str, field: TargetField) -> bool:
     word = value.strip().casefold()
     if word in _YES | _NO:
         return word in _YES
-    raise Unfit(f"“{field.label}” takes true or false, and gets “{clipped(value)}”.")
+    raise Unfit(
+        _("“{label}” takes true or false, and gets “{value}”.").format(
+            label=field.label, value=clipped(value)
+        )
+    )
 
 
 def _number(value: str, field: TargetField) -> int | float:
@@ -47,7 +56,9 @@ def _number(value: str, field: TargetField) -> int | float:
         return int(text)
     if re.fullmatch(r"[+-]?\d{1,15}\.\d{1,15}", text, re.ASCII):
         return float(text)
-    raise Unfit(f"“{field.label}” takes a number, and gets “{clipped(value)}”.")
+    raise Unfit(
+        _("“{label}” takes a number, and gets “{value}”.").format(label=field.label, value=clipped(value))
+    )
 
 
 def _choice(value: str, field: TargetField) -> str:
@@ -99,8 +110,10 @@ def fitted(
             shorter = cut(value, field.max_length, unit)
             if shorter != value:
                 notes.append(
-                    f"“{field.label}” was cut from {length(value, unit):,} to {field.max_length:,} characters, "
-                    "all that the CRM holds; the lead here has the whole text."
+                    _(
+                        "“{label}” was cut from {length:,} to {most:,} characters, all that the CRM holds; "
+                        "the lead here has the whole text."
+                    ).format(label=field.label, length=length(value, unit), most=field.max_length)
                 )
             value = shorter
         values[name] = value

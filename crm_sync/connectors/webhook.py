@@ -17,6 +17,8 @@ from crm_sync.connectors.base import Connector, Record, Request, Stopped
 from crm_sync.http import Response
 from crm_sync.outcomes import Delivered
 from crm_sync.spec import Setting, Spec
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
 _SPECIFICATION = (
     "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, 2026-08-17"
@@ -28,24 +30,33 @@ class WebhookConnector(Connector):
 
     spec = Spec(
         slug="webhook",
-        label="Webhook",
+        label=gettext_noop("Webhook"),
         settings=(
-            Setting("url", "Address", kind="url", help="Where each lead is posted to, https://..."),
+            Setting(
+                "url",
+                gettext_noop("Address"),
+                kind="url",
+                help=gettext_noop("Where each lead is posted to, https://..."),
+            ),
             Setting(
                 "secret",
-                "Signing secret",
+                gettext_noop("Signing secret"),
                 kind="secret",
-                help="whsec_ and 24 to 64 bytes in base64, the same as at the receiver. Empty: not signed.",
+                help=gettext_noop(
+                    "whsec_ and 24 to 64 bytes in base64, the same as at the receiver. Empty: not signed."
+                ),
                 required=False,
             ),
         ),
         fields=(),
-        idempotent_by="The webhook-id header is the same on every try; the receiver ignores one it knows.",
+        idempotent_by=gettext_noop(
+            "The webhook-id header is the same on every try; the receiver ignores one it knows."
+        ),
         any_field=True,
         every_value=True,
     )
     errors = tuple(
-        ErrorRow(status, "", throttled, _SPECIFICATION, "The receiver asks to slow down")
+        ErrorRow(status, "", throttled, _SPECIFICATION, gettext_noop("The receiver asks to slow down"))
         for status in (502, 504)
     )
 
@@ -55,7 +66,7 @@ class WebhookConnector(Connector):
         secret = settings.get("secret", "")
         if not secret or _key_bytes(secret) in range(24, 65):
             return {}
-        return {"secret": "The signing secret must be whsec_ followed by 24 to 64 bytes in base64."}
+        return {"secret": _("The signing secret must be whsec_ followed by 24 to 64 bytes in base64.")}
 
     def requests(self, record: Record, *, key: str) -> Sequence[Request]:
         """One POST, signed at this moment where there is a secret."""
@@ -89,8 +100,12 @@ class WebhookConnector(Connector):
             raise Stopped(self.judge(response, write=False))
         host = urlsplit(self.settings["url"]).hostname
         return (
-            f"{host} can be reached: it answered HEAD with {status}. No lead was sent.",
-            "Leads are signed." if self.settings["secret"] else "Leads are not signed: there is no secret.",
+            _("{host} can be reached: it answered HEAD with {status}. No lead was sent.").format(
+                host=host, status=status
+            ),
+            _("Leads are signed.")
+            if self.settings["secret"]
+            else _("Leads are not signed: there is no secret."),
         )
 
 

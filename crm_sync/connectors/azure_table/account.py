@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from crm_sync.connectors.base import Request
+from leads.texts import gettext as _
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient
@@ -30,14 +31,18 @@ def problem(settings: Settings) -> dict[str, str]:
     elif settings.get("connection_string"):
         name, whole = "connection_string", _is_whole(settings["connection_string"])
     else:
-        return {"connection_string": "Enter a connection string or a SAS URL: one of the two is required."}
+        return {"connection_string": _("Enter a connection string or a SAS URL: one of the two is required.")}
     if not whole:
-        return {name: "This is not complete: copy it again, from its first letter to its last."}
+        return {name: _("This is not complete: copy it again, from its first letter to its last.")}
     token = sas(settings)
     if "srt" in token and not ("t" in token.get("ss", "") and "o" in token["srt"]):
-        return {name: "This SAS is not for rows: it needs the service Table and the resource type Object."}
+        return {name: _("This SAS is not for rows: it needs the service Table and the resource type Object.")}
     if "a" not in (granted := token.get("sp", "a")):
-        return {name: f"This SAS may not add rows (sp={granted}): make one with the permission Add."}
+        return {
+            name: _("This SAS may not add rows (sp={granted}): make one with the permission Add.").format(
+                granted=granted
+            )
+        }
     return {}
 
 
@@ -63,11 +68,14 @@ def may(settings: Settings) -> str:
     """What the credential itself says that it may do, in a sentence."""
     token = sas(settings)
     if not token:
-        return "Can add leads: yes, an account key may do everything. A SAS that may only add is safer."
+        return _("Can add leads: yes, an account key may do everything. A SAS that may only add is safer.")
     if not (granted := token.get("sp", "")):
-        return "Can add leads: its stored access policy says so or not, which only the first lead shows."
-    more = "" if granted == "a" else f" It may do more than that (sp={granted}); Add alone is enough."
-    return f"Can add leads: yes, the SAS says so.{more}"
+        return _("Can add leads: its stored access policy says so or not, which only the first lead shows.")
+    yes = _("Can add leads: yes, the SAS says so.")
+    if granted == "a":
+        return yes
+    more = _("It may do more than that (sp={granted}); Add alone is enough.").format(granted=granted)
+    return f"{yes} {more}"
 
 
 def _is_whole(connection_string: str) -> bool:

@@ -19,6 +19,7 @@ from crm_sync.connectors.base import Connector, Record, Request, Stopped
 from crm_sync.connectors.values import cut, length
 from crm_sync.http import Response, Unreadable
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected
+from leads.texts import gettext as _
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient
@@ -45,9 +46,13 @@ class AzureTableConnector(Connector):
             return problem
         table = settings.get("table") or TABLE_NAME
         if (named := account.sas(settings).get("tn", table)).casefold() != table.casefold():
-            return {"table": f"The SAS is for the table “{named}”: enter that name, or make another SAS."}
+            return {
+                "table": _(
+                    "The SAS is for the table “{named}”: enter that name, or make another SAS."
+                ).format(named=named)
+            }
         if not _TABLE.fullmatch(table) and ".cosmos." not in settings.get("connection_string", ""):
-            return {"table": "A table's name has 3 to 63 letters and digits, and begins with a letter."}
+            return {"table": _("A table's name has 3 to 63 letters and digits, and begins with a letter.")}
         return {}
 
     def expires_on(self) -> date | None:
@@ -68,7 +73,10 @@ class AzureTableConnector(Connector):
     def delivered(self, response: Response, *, key: str) -> Delivered:
         """201 or 204; anything else that succeeds was not said by a table."""
         if response.status not in (201, 204):
-            raise Unreadable(f"The answer (HTTP {response.status}) is not that of an Azure table.", sent=True)
+            raise Unreadable(
+                _("The answer (HTTP {status}) is not that of an Azure table.").format(status=response.status),
+                sent=True,
+            )
         return Delivered(remote_id=key)
 
     def explain(self, response: Response) -> Said:
@@ -76,7 +84,7 @@ class AzureTableConnector(Connector):
         code, words = read(response)
         end = account.end(self.settings)
         if end and end < self.now() and response.status == 403:
-            words = f"The SAS ended on {end.date()}. {words}"
+            words = f"The SAS ended on {end.date()}. {words}"  # by which the error table knows it
         return Said(code, words)
 
     def examine(self) -> Sequence[str]:
@@ -92,17 +100,21 @@ class AzureTableConnector(Connector):
         where, table = urlsplit(request.url).hostname, self.settings["table"]
         may = account.may(self.settings)
         if response.status == 403 and self.explain(response).code in _MAY_NOT_READ:
-            unseen = f"It may not read, so whether there is a table {table} shows with the first lead."
-            return (f"{where} accepts the SAS. {unseen}", may)
+            unseen = _(
+                "It may not read, so whether there is a table {table} shows with the first lead."
+            ).format(table=table)
+            return (f"{_('{host} accepts the SAS.').format(host=where)} {unseen}", may)
         self.accepted(response, write=False)
         try:
             rows = response.json_object().get("value")
         except Unreadable:
             rows = None
         if not isinstance(rows, list):
-            said = f"{where} answers, but not as an Azure table does (HTTP {response.status}): check the address."
+            said = _(
+                "{host} answers, but not as an Azure table does (HTTP {status}): check the address."
+            ).format(host=where, status=response.status)
             raise Stopped(DestinationFault(said))
-        return (f"The table {table} at {where} can be read.", may)
+        return (_("The table {table} at {host} can be read.").format(table=table, host=where), may)
 
     # --- What is sent
 
@@ -115,8 +127,14 @@ class AzureTableConnector(Connector):
     def _row(self, values: dict[str, Any], key: str) -> dict[str, Any]:
         for name in values:
             if not _COLUMN.fullmatch(name):
-                rule = "Azure takes letters, digits and underscores, and has RowKey and Timestamp for itself."
-                raise Stopped(Rejected(f"“{name}” cannot be a column: {rule}", field=name))
+                rule = _(
+                    "Azure takes letters, digits and underscores, and has RowKey and Timestamp for itself."
+                )
+                raise Stopped(
+                    Rejected(
+                        _("“{name}” cannot be a column: {rule}").format(name=name, rule=rule), field=name
+                    )
+                )
         day = _partition(str(values.pop("PartitionKey", "")), self.settings["partition_format"])
         values.setdefault("CustomerInfo", _customer_info(values))
         return {"PartitionKey": day, "RowKey": key, **values}
@@ -126,7 +144,9 @@ class AzureTableConnector(Connector):
         try:
             client = self.remembered(("client",), lambda: (account.table_client(self.settings), None))
         except ValueError as error:
-            raise Stopped(DestinationFault(self.masked(f"The credentials cannot work. {error}"))) from None
+            raise Stopped(
+                DestinationFault(self.masked(_("The credentials cannot work. {error}").format(error=error)))
+            ) from None
         return account.signed(client, ask)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from crm_sync.connectors.base import Request
 from crm_sync.http import Response, Unreadable
+from leads.texts import gettext as _
 
 _BOUNDARY = re.compile(
     r"""\s*multipart/mixed\s*;(?:[^;"]*;)*\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s;"]{1,70})(?=[\s;]|$))""",
@@ -37,7 +38,9 @@ def read(answer: Response) -> list[Response | None]:
     """
     found = _BOUNDARY.match(answer.headers.get("content-type", ""))
     if not found:
-        raise Unreadable(f"The answer (HTTP {answer.status}) is not that to a batch.", sent=True)
+        raise Unreadable(
+            _("The answer (HTTP {status}) is not that to a batch.").format(status=answer.status), sent=True
+        )
     boundary = (found[1] or found[2]).encode("latin-1", "replace")
     return [_answer(part) for part in _parts(answer.content, b"--" + boundary)]
 

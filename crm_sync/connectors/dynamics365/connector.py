@@ -23,10 +23,16 @@ from crm_sync.connectors.dynamics365.queries import literal, path
 from crm_sync.connectors.values import clipped
 from crm_sync.http import NoAnswer, Response, Unreadable
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected, RetryLater
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
 _PRIVILEGES: Mapping[str, str] = {
-    "prvAssignLead": "give a lead to another owner",
-    "prvAppendLead": "connect a lead with a campaign",
+    "prvAssignLead": gettext_noop(
+        "Cannot give a lead to another owner: the security role lacks prvAssignLead."
+    ),
+    "prvAppendLead": gettext_noop(
+        "Cannot connect a lead with a campaign: the security role lacks prvAppendLead."
+    ),
 }
 
 
@@ -73,7 +79,14 @@ class Dynamics365Connector(DataverseConnector):
             return value
         if field.type == "choice":
             if not re.fullmatch(r"-?\d{1,10}", value.strip(), re.ASCII):
-                raise Stopped(Rejected(f"“{field.label}” has no choice “{clipped(value)}”.", field=name))
+                raise Stopped(
+                    Rejected(
+                        _("“{label}” has no choice “{value}”.").format(
+                            label=field.label, value=clipped(value)
+                        ),
+                        field=name,
+                    )
+                )
             return int(value)
         if field.type == "date":
             day, at = value[:DATE_ONLY], value[DATE_ONLY:]
@@ -106,12 +119,12 @@ class Dynamics365Connector(DataverseConnector):
         answer = self.call(Request("POST", f"{self.api}$batch", headers, body), write=True)
         parts = batch.read(answer)
         if len(parts) > len(writes):
-            raise Unreadable("The answer to a batch tells of more leads than were sent.", sent=True)
+            raise Unreadable(_("The answer to a batch tells of more leads than were sent."), sent=True)
         return {key: self._told(part, key) for key, part in zip_longest(writes, parts)}
 
     def _told(self, part: Response | None, key: str) -> Outcome:
         if part is None:
-            return RetryLater("The answer to a batch does not tell of this lead.", uncertain=True)
+            return RetryLater(_("The answer to a batch does not tell of this lead."), uncertain=True)
         return self.concluded(lambda: self.delivered(self.accepted(part, write=True, key=key), key=key))
 
     def _shown(self, field: str, text: str) -> Bound:
@@ -121,7 +134,10 @@ class Dynamics365Connector(DataverseConnector):
         """Dataverse answers 204, or names the record; whoever else answers is not Dataverse."""
         named = response.headers.get("odata-entityid", "")
         if (named and key.lower() not in named.lower()) or not (named or response.status == 204):
-            raise Unreadable(f"The answer (HTTP {response.status}) is not of Dynamics 365.", sent=True)
+            raise Unreadable(
+                _("The answer (HTTP {status}) is not of Dynamics 365.").format(status=response.status),
+                sent=True,
+            )
         return Delivered(remote_id=key)
 
     def record_url(self, remote_id: str) -> str:
@@ -141,7 +157,9 @@ class Dynamics365Connector(DataverseConnector):
             said = replace(said, field=bound[0])
         outcome = super().verdict(status, said, write=write, key=key, delay=delay)
         if key and said.code == UNIQUE and self._absent(key):
-            reason = f"Another record of Dynamics 365 has a value that must be unique: {plain(said.words)}"
+            reason = _("Another record of Dynamics 365 has a value that must be unique: {words}").format(
+                words=plain(said.words)
+            )
             return duplicate(Complaint(self.masked(reason), other=self._same_email(key)))
         if said.field and isinstance(outcome, DestinationFault) and status in (403, 404):
             # One mapping is at fault, not the connection.
@@ -175,22 +193,28 @@ class Dynamics365Connector(DataverseConnector):
         """Sign in, read, and ask whether the application user may create leads."""
         user = self._who_am_i()
         self._rows(path("leads", select="leadid", top="1"))
-        findings = [f"Connected to {urlsplit(self.url).hostname} as {self._name_of(user)}."]
+        findings = [
+            _("Connected to {host} as {user}.").format(
+                host=urlsplit(self.url).hostname, user=self._name_of(user)
+            )
+        ]
         privileges = self._privileges(user)
         if privileges is None:
-            findings.append("Can read leads: yes. Whether it can create them, Dynamics 365 does not tell.")
+            findings.append(_("Can read leads: yes. Whether it can create them, Dynamics 365 does not tell."))
         elif "prvCreateLead" not in privileges:
             raise Stopped(
                 DestinationFault(
-                    "Signed in, and leads can be read, but not created: give the security role of the application "
-                    "user the privilege Create on the table Lead (prvCreateLead)."
+                    _(
+                        "Signed in, and leads can be read, but not created: give the security role of the application "
+                        "user the privilege Create on the table Lead (prvCreateLead)."
+                    )
                 )
             )
         else:
-            findings.append("Can read leads: yes. Can create leads: yes.")
+            findings.append(_("Can read leads: yes. Can create leads: yes."))
             for name, what in _PRIVILEGES.items():
                 if name not in privileges:
-                    findings.append(f"Cannot {what}: the security role lacks {name}.")
+                    findings.append(_(what))
         return (*findings, *self._about_duplicates())
 
     def _who_am_i(self) -> str:
@@ -201,15 +225,19 @@ class Dynamics365Connector(DataverseConnector):
         if not isinstance(user, str):
             raise Stopped(
                 DestinationFault(
-                    "Something answers at the environment address, but not Dynamics 365: check the address; it is one "
-                    "such as https://contoso.crm4.dynamics.com."
+                    _(
+                        "Something answers at the environment address, but not Dynamics 365: check the address; "
+                        "it is one such as https://contoso.crm4.dynamics.com."
+                    )
                 )
             )
         return user
 
     def _name_of(self, user: str) -> str:
         name = self._if_told(path(f"systemusers({quote(user)})", select="fullname")).get("fullname")
-        return f"“{plain(name)}”" if isinstance(name, str) and name else f"the application user {plain(user)}"
+        if isinstance(name, str) and name:
+            return f"“{plain(name)}”"
+        return _("the application user {user}").format(user=plain(user))
 
     def _privileges(self, user: str) -> set[str] | None:
         """Those that matter of what the user may do, by roles of its own or of its teams; None where nobody tells."""
@@ -227,7 +255,9 @@ class Dynamics365Connector(DataverseConnector):
         rules = self._if_told(path("duplicaterules", select="name", filter=where)).get("value")
         if rules != [] or self.settings["duplicates"] == "create":
             return ()
-        said = "Dynamics 365 has no published duplicate detection rule for leads: it will find no duplicate."
+        said = _(
+            "Dynamics 365 has no published duplicate detection rule for leads: it will find no duplicate."
+        )
         return (said,)
 
     def _if_told(self, question: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from crm_sync.connectors.shapes import objects
 from crm_sync.http import Response, Unreadable
 from crm_sync.outcomes import DestinationFault
 from crm_sync.spec import TargetField
+from leads.texts import gettext as _
 
 KNOWN_FOR = 600.0  # seconds that the tables are remembered to which a lead may point
 LONGEST_NAME = 200  # characters of any record's that a lead may point to
@@ -68,7 +69,7 @@ class DataverseConnector(TokenConnector):
         }
         url = f"{authority}/{quote(tenant, safe='')}/oauth2/v2.0/token"
         told = self.ask_form(
-            url, form, elsewhere="The sign-in address answers, but gives no token: check it."
+            url, form, elsewhere=_("The sign-in address answers, but gives no token: check it.")
         )
         seconds = told.get("expires_in")
         return Token(told["access_token"], float(seconds) if isinstance(seconds, int) else None)
@@ -89,7 +90,9 @@ class DataverseConnector(TokenConnector):
     def _listed(self, answer: Response) -> list[dict[str, Any]]:
         rows = answer.json_object().get("value")
         if not isinstance(rows, list):
-            raise Unreadable(f"The answer (HTTP {answer.status}) is not of Dynamics 365.")
+            raise Unreadable(
+                _("The answer (HTTP {status}) is not of Dynamics 365.").format(status=answer.status)
+            )
         return objects(rows)
 
     def explain(self, response: Response) -> Said:

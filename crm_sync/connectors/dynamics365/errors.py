@@ -14,6 +14,7 @@ from crm_sync.connectors.answers import (
     throttled,
     uncertain,
 )
+from leads.texts import gettext_noop
 
 _ENTRA = "https://learn.microsoft.com/entra/identity-platform/reference-error-codes, 2026-11"
 _CODES = "https://learn.microsoft.com/power-apps/developer/data-platform/reference/web-service-error-codes, 2026-11"
@@ -41,51 +42,69 @@ ERRORS = (
         r"^AADSTS7000215\b",
         fault,
         _ENTRA,
-        "The client secret is wrong: enter its Value, not its Secret ID, from Certificates & secrets of the app",
+        gettext_noop(
+            "The client secret is wrong: enter its Value, not its Secret ID, from Certificates & secrets of the app"
+        ),
     ),
     ErrorRow(
         None,
         r"^AADSTS7000222\b",
         fault,
         _ENTRA,
-        "The client secret has expired: make a new one under Certificates & secrets of the app, and enter it here",
+        gettext_noop(
+            "The client secret has expired: make a new one under Certificates & secrets of the app, and enter it here"
+        ),
     ),
     ErrorRow(
         None,
         r"^AADSTS700016\b",
         fault,
         _ENTRA,
-        "The directory has no app with this Application (client) ID: check it and the Directory (tenant) ID",
+        gettext_noop(
+            "The directory has no app with this Application (client) ID: check it and the Directory (tenant) ID"
+        ),
     ),
     ErrorRow(
         None,
         r"^AADSTS90002\b",
         fault,
         _ENTRA,
-        "There is no directory with this Directory (tenant) ID: check it",
+        gettext_noop("There is no directory with this Directory (tenant) ID: check it"),
     ),
     ErrorRow(
         None,
         r"^AADSTS500011\b",
         fault,
         _ENTRA,
-        "The directory knows no Dynamics 365 environment at this address: check the environment address",
+        gettext_noop(
+            "The directory knows no Dynamics 365 environment at this address: check the environment address"
+        ),
     ),
     ErrorRow(
         None,
         r"^AADSTS53003\b",
         fault,
         _ENTRA,
-        "A Conditional Access policy blocks the sign-in: ask your Microsoft 365 administrator to allow this app",
+        gettext_noop(
+            "A Conditional Access policy blocks the sign-in: ask your Microsoft 365 administrator to allow this app"
+        ),
     ),
-    ErrorRow(None, "^temporarily_unavailable ", later, _ENTRA, "The sign-in of Microsoft is not available"),
+    ErrorRow(
+        None,
+        "^temporarily_unavailable ",
+        later,
+        _ENTRA,
+        gettext_noop("The sign-in of Microsoft is not available"),
+    ),
     *(
         ErrorRow(
             status,
             r"^(AADSTS\d|(invalid|unauthorized)_client|invalid_)",
             fault,
             _ENTRA,
-            "Microsoft refuses the sign-in: check the app registration and the settings of this connection",
+            gettext_noop(
+                "Microsoft refuses the sign-in: check the app registration and the settings of this connection"
+            ),
         )
         for status in (400, 401)
     ),
@@ -94,40 +113,58 @@ ERRORS = (
         f"^{DUPLICATE_RULE} ",
         duplicate,
         _DETECTION,
-        "A duplicate detection rule of Dynamics 365 says that this person is there already",
+        gettext_noop("A duplicate detection rule of Dynamics 365 says that this person is there already"),
     ),
     ErrorRow(
         412,
         "^ A record with matching key values already exists",
         already_there,
         _UPSERT,
-        "An earlier try wrote it",
+        gettext_noop("An earlier try wrote it"),
     ),
-    ErrorRow(None, "^0x80040237 ", already_there, _CODES, "An earlier try wrote it"),
+    ErrorRow(None, "^0x80040237 ", already_there, _CODES, gettext_noop("An earlier try wrote it")),
     # Of an alternate key, which may be another lead's: the connector then asks whose it is.
     ErrorRow(
         412,
         f"^{UNIQUE} ",
         already_there,
         _CODES,
-        "An earlier try wrote it; another lead's value is a duplicate",
+        gettext_noop("An earlier try wrote it; another lead's value is a duplicate"),
     ),
-    ErrorRow(412, "", later, _UPSERT, "The record changed in Dynamics 365 at the same moment"),
-    ErrorRow(429, "^0x80072322 ", throttled, _LIMITS, "Dynamics 365 has had too many requests"),
-    ErrorRow(429, "^0x80072321 ", throttled, _LIMITS, "Dynamics 365 was kept busy too long"),
-    ErrorRow(429, "^0x80072326 ", throttled, _LIMITS, "Dynamics 365 has had too many requests at once"),
-    ErrorRow(400, "^0x80048d19 ", rejected, _CLIENT, "Dynamics 365 cannot read a field as it was sent"),
-    ErrorRow(400, "^0x80044331 ", rejected, _CODES, "A text is too long for its column in Dynamics 365"),
-    ErrorRow(400, "^0x8004431a ", rejected, _CODES, "A choice does not exist in Dynamics 365"),
-    ErrorRow(400, "^0x80060888 ", rejected, _CODES, "Dynamics 365 cannot read the request"),
-    ErrorRow(400, "^0x80040203 ", rejected, _CODES, "Dynamics 365 refuses a value"),
+    ErrorRow(412, "", later, _UPSERT, gettext_noop("The record changed in Dynamics 365 at the same moment")),
+    ErrorRow(429, "^0x80072322 ", throttled, _LIMITS, gettext_noop("Dynamics 365 has had too many requests")),
+    ErrorRow(429, "^0x80072321 ", throttled, _LIMITS, gettext_noop("Dynamics 365 was kept busy too long")),
+    ErrorRow(
+        429,
+        "^0x80072326 ",
+        throttled,
+        _LIMITS,
+        gettext_noop("Dynamics 365 has had too many requests at once"),
+    ),
+    ErrorRow(
+        400,
+        "^0x80048d19 ",
+        rejected,
+        _CLIENT,
+        gettext_noop("Dynamics 365 cannot read a field as it was sent"),
+    ),
+    ErrorRow(
+        400,
+        "^0x80044331 ",
+        rejected,
+        _CODES,
+        gettext_noop("A text is too long for its column in Dynamics 365"),
+    ),
+    ErrorRow(400, "^0x8004431a ", rejected, _CODES, gettext_noop("A choice does not exist in Dynamics 365")),
+    ErrorRow(400, "^0x80060888 ", rejected, _CODES, gettext_noop("Dynamics 365 cannot read the request")),
+    ErrorRow(400, "^0x80040203 ", rejected, _CODES, gettext_noop("Dynamics 365 refuses a value")),
     *(
         ErrorRow(
             404,
             f"^{code} ",
             fault,
             _CODES,
-            "What a lead points to, such as its owner or its campaign, is not in Dynamics 365",
+            gettext_noop("What a lead points to, such as its owner or its campaign, is not in Dynamics 365"),
         )
         for code in sorted(NOT_THERE)
     ),
@@ -136,10 +173,14 @@ ERRORS = (
         "^0x8006088[8a] ",
         fault,
         _CLIENT,
-        "This environment has no leads: Dynamics 365 Sales is not installed in it",
+        gettext_noop("This environment has no leads: Dynamics 365 Sales is not installed in it"),
     ),
     ErrorRow(
-        401, "", fault, _CODES, "Dynamics 365 does not accept the sign-in: check the environment address"
+        401,
+        "",
+        fault,
+        _CODES,
+        gettext_noop("Dynamics 365 does not accept the sign-in: check the environment address"),
     ),
     *(
         ErrorRow(
@@ -147,8 +188,10 @@ ERRORS = (
             f"^{code} ",
             fault,
             _CODES,
-            "The security role of the application user lacks a privilege: it needs Create and Read on Lead, Assign "
-            "where an owner is set, and Append where a campaign is",
+            gettext_noop(
+                "The security role of the application user lacks a privilege: it needs Create and Read on Lead, Assign "
+                "where an owner is set, and Append where a campaign is"
+            ),
         )
         for code in sorted(NO_PRIVILEGE)
     ),
@@ -157,25 +200,27 @@ ERRORS = (
         "^0x80072560 ",
         fault,
         _CODES,
-        "The app is no user of this environment: add it in the Power Platform admin center, under the "
-        "environment's Settings, Users + permissions, Application users, with a security role",
+        gettext_noop(
+            "The app is no user of this environment: add it in the Power Platform admin center, under the "
+            "environment's Settings, Users + permissions, Application users, with a security role"
+        ),
     ),
     ErrorRow(
         403,
         "^0x80040225 ",
         fault,
         _CODES,
-        "The application user is disabled in Dynamics 365: activate it under Application users",
+        gettext_noop("The application user is disabled in Dynamics 365: activate it under Application users"),
     ),
     ErrorRow(
         None,
         "^0x800402(65|24) ",
         rejected,
         _CODES,
-        "A plug-in or workflow in Dynamics 365 stopped this lead",
+        gettext_noop("A plug-in or workflow in Dynamics 365 stopped this lead"),
     ),
-    ErrorRow(500, "^0x80040216 ", uncertain, _CODES, "Dynamics 365 failed unexpectedly"),
-    ErrorRow(500, "^0x8004415[01] ", uncertain, _CODES, "The database of Dynamics 365 failed"),
+    ErrorRow(500, "^0x80040216 ", uncertain, _CODES, gettext_noop("Dynamics 365 failed unexpectedly")),
+    ErrorRow(500, "^0x8004415[01] ", uncertain, _CODES, gettext_noop("The database of Dynamics 365 failed")),
 )
 
 

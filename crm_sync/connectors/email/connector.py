@@ -21,9 +21,13 @@ from crm_sync.http import NoAnswer
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome
 from crm_sync.recorder import mask_literals
 from crm_sync.transforms import as_text
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
 MOST_RECIPIENTS = 20
-_NO_SERVER = "No mail server: set EMAIL_URL, to smtp+tls://user:password@smtp.example.com:587 for instance."
+_NO_SERVER = gettext_noop(
+    "No mail server: set EMAIL_URL, to smtp+tls://user:password@smtp.example.com:587 for instance."
+)
 
 
 class EmailConnector(Connector):
@@ -40,12 +44,16 @@ class EmailConnector(Connector):
         named = mail.listed(settings.get("to", ""))
         wrong = [name for name in named if not mail.address(name)]
         if wrong:
-            problems["to"] = f"“{plain(wrong[0])}” is no e-mail address."
+            problems["to"] = _("“{name}” is no e-mail address.").format(name=plain(wrong[0]))
         elif len(named) > MOST_RECIPIENTS:
-            problems["to"] = f"At most {MOST_RECIPIENTS} addresses; a mailing list reaches more people."
+            problems["to"] = _("At most {number} addresses; a mailing list reaches more people.").format(
+                number=MOST_RECIPIENTS
+            )
         sender = settings.get("from", "")
         if sender and mail.sender(sender) is None:
-            problems["from"] = f"“{plain(sender)}” is no sender: leads@contoso.com, for instance."
+            problems["from"] = _("“{sender}” is no sender: leads@contoso.com, for instance.").format(
+                sender=plain(sender)
+            )
         return problems
 
     def requests(self, record: Record, *, key: str) -> Sequence[Request]:
@@ -59,7 +67,7 @@ class EmailConnector(Connector):
             session.open()
             refused = session.envelope(self._from().addr_spec, self._to(), str(request.body))
             session.hand_over(str(request.body))
-        note = f"{_refusals(refused)} The others have the mail." if refused else ""
+        note = f"{_refusals(refused)} {_('The others have the mail.')}" if refused else ""
         return Delivered(remote_id=f"{key}@{mail.domain_of(self.site.url)}", note=note)
 
     def examine(self) -> Sequence[str]:
@@ -70,23 +78,26 @@ class EmailConnector(Connector):
             session.take_back()
         server = self._server()
         taken = ", ".join(address for address in self._to() if address not in refused)
-        details = "what the lead says" if self._with_details else "a link to it, and nothing of a person"
         return (
-            f"{server.host} takes mail from {self._from().addr_spec} to {taken}. No mail was sent.",
+            _("{host} takes mail from {sender} to {recipients}. No mail was sent.").format(
+                host=server.host, sender=self._from().addr_spec, recipients=taken
+            ),
             *([_refusals(refused)] if refused else []),
-            f"The connection is {'' if server.security else 'not '}encrypted.",
-            f"The mail about a lead has {details}.",
+            _("The connection is encrypted.") if server.security else _("The connection is not encrypted."),
+            _("The mail about a lead has what the lead says.")
+            if self._with_details
+            else _("The mail about a lead has a link to it, and nothing of a person."),
         )
 
     def default(self, status: int, said: Said, delay: float | None) -> tuple[Verdict, str]:
         """4yz passes, 5yz does not: of the mail itself it is this lead's, else the connection's (RFC 5321, 4.2.1)."""
         if 400 <= status < 500:
-            return later, "The mail server asks to try again"
+            return later, gettext_noop("The mail server asks to try again")
         if status < 400:
-            return answers.uncertain, "The mail server answers out of turn"
+            return answers.uncertain, gettext_noop("The mail server answers out of turn")
         if said.code == END:
-            return rejected, "The mail server refuses this mail"
-        return fault, "The mail server refuses to go on"
+            return rejected, gettext_noop("The mail server refuses this mail")
+        return fault, gettext_noop("The mail server refuses to go on")
 
     def masked(self, text: str) -> str:
         """Also without the password of EMAIL_URL."""
@@ -133,20 +144,20 @@ class EmailConnector(Connector):
 
     def _server(self) -> MailServer:
         if self.site.mail is None:
-            raise Stopped(DestinationFault(_NO_SERVER))
+            raise Stopped(DestinationFault(_(_NO_SERVER)))
         return self.site.mail
 
     def _from(self) -> Address:
         written = self.settings["from"] or self.site.sender
         if sender := mail.sender(written):
             return sender
-        sentence = f"“{plain(written)}” is no sender: set From, or DEFAULT_FROM_EMAIL."
+        sentence = _("“{name}” is no sender: set From, or DEFAULT_FROM_EMAIL.").format(name=plain(written))
         raise Stopped(DestinationFault(sentence))
 
     def _to(self) -> list[str]:
         if found := [address for name in mail.listed(self.settings["to"]) if (address := mail.address(name))]:
             return found
-        raise Stopped(DestinationFault("There is no recipient: set To."))
+        raise Stopped(DestinationFault(_("There is no recipient: set To.")))
 
     # The mail
 
@@ -172,7 +183,7 @@ class EmailConnector(Connector):
         names = [name for name in _ALWAYS if name in values]
         if self._with_details:
             names += [name for name in values if name not in {*_ALWAYS, *_ELSEWHERE}]
-        labels = {name: field.label for name, field in self.fields.items()}
+        labels = {name: _(field.label) for name, field in self.fields.items()}
         shown = ((labels.get(name, name), as_text(values[name])) for name in names)
         return [(label, cut(value, LONGEST, "characters")) for label, value in shown if value.strip()]
 
@@ -187,4 +198,4 @@ _ELSEWHERE = ("subject", "id")
 
 def _refusals(refused: Mapping[str, Reply]) -> str:
     said = "; ".join(f"{plain(reply.words)} ({reply.code})" for reply in refused.values())
-    return f"The mail server does not take every recipient: {said}."
+    return _("The mail server does not take every recipient: {said}.").format(said=said)

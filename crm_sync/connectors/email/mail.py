@@ -16,6 +16,7 @@ from email.policy import SMTP
 import httpx2
 
 from crm_sync.connectors.answers import plain
+from leads.texts import gettext as _
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Mail:
         mail = EmailMessage(policy=SMTP.clone(linesep="\n"))
         mail["From"] = self.sender
         mail["To"] = ", ".join(self.recipients)
-        mail["Subject"] = for_a_header(self.subject) or "New lead"
+        mail["Subject"] = for_a_header(self.subject) or _("New lead")
         mail["Date"] = self.at
         mail["Message-ID"] = f"<{self.message_id}>"
         mail["Auto-Submitted"] = "auto-generated"
@@ -64,7 +65,7 @@ class Mail:
 def _as_text(lines: Sequence[tuple[str, str]], link: str) -> str:
     told = "".join(f"{label}: {_indented(value)}\n" for label, value in lines)
     gap = "\n" if told else ""
-    return f"A lead arrived.\n\n{told}{gap}The lead, and all that happens with it:\n{link}\n"
+    return f"{_('A lead arrived.')}\n\n{told}{gap}{_('The lead, and all that happens with it')}:\n{link}\n"
 
 
 def _indented(value: str) -> str:
@@ -77,10 +78,14 @@ def _as_page(lines: Sequence[tuple[str, str]], link: str) -> str:
         f'<tr><th align="left" valign="top">{html.escape(label)}</th>\n<td>{_escaped(value)}</td></tr>\n'
         for label, value in lines
     )
+    # Translators: the code of the language that you translate to, such as "de".
+    language = html.escape(_("en"))
+    title, arrived = html.escape(_("A lead arrived")), html.escape(_("A lead arrived."))
+    more = html.escape(_("The lead, and all that happens with it"))
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>A lead arrived</title></head>\n'
-        f'<body><p>A lead arrived.</p>\n<table cellpadding="4">\n{rows}</table>\n'
-        f'<p><a href="{html.escape(link)}">The lead, and all that happens with it</a></p></body></html>\n'
+        f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8"><title>{title}</title></head>\n'
+        f'<body><p>{arrived}</p>\n<table cellpadding="4">\n{rows}</table>\n'
+        f'<p><a href="{html.escape(link)}">{more}</a></p></body></html>\n'
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from crm_sync.connectors.base import MailServer
 from crm_sync.http import Broken, GuardedClient, NoAnswer, Refused, TooSlow
+from leads.texts import gettext as _
 
 END = "end of data"  # after the final dot: what is answered now is about the mail itself
 _PIECE = 16_384  # bytes
@@ -164,8 +165,10 @@ class Session(smtplib.SMTP):
                 answer = self.docmd(_encoded(secret)) if answer[0] == 334 else answer
         else:
             raise Refused(
-                "The mail server offers no sign-in that is known here (PLAIN or LOGIN). Most offer it only over "
-                "an encrypted connection: EMAIL_URL starts with smtp+tls:// for that, or with smtp+ssl://."
+                _(
+                    "The mail server offers no sign-in that is known here (PLAIN or LOGIN). Most offer it only over "
+                    "an encrypted connection: EMAIL_URL starts with smtp+tls:// for that, or with smtp+ssl://."
+                )
             )
         self._off_record = False
         self._keep(*answer)
@@ -185,7 +188,7 @@ class Session(smtplib.SMTP):
 
     def _send_piece(self, piece: bytes) -> None:
         if self.sock is None:
-            raise self._broken("it had closed the connection")
+            raise self._broken(_("it had closed the connection"))
         self.sock.settimeout(self._wait())
         try:
             self.sock.sendall(piece)
@@ -201,11 +204,11 @@ class Session(smtplib.SMTP):
         try:
             code, words = super().getreply()
         except smtplib.SMTPResponseException:
-            raise self._broken("its answer does not end") from None
+            raise self._broken(_("its answer does not end")) from None
         except smtplib.SMTPServerDisconnected:
-            raise self._broken("it hung up") from None
+            raise self._broken(_("it hung up")) from None
         if not 200 <= code < 600:
-            raise self._broken("what answers there does not speak SMTP")
+            raise self._broken(_("what answers there does not speak SMTP"))
         if not self._off_record:
             self._keep(code, words)
         return code, words
@@ -222,7 +225,7 @@ class Session(smtplib.SMTP):
             raise self._broken(error) from error
         self._taken += count
         if self._taken > _MOST:
-            raise self._broken("its answer does not end")
+            raise self._broken(_("its answer does not end"))
         return count
 
     def _keep(self, code: int, words: bytes) -> None:
@@ -237,11 +240,12 @@ class Session(smtplib.SMTP):
 
     def _too_slow(self) -> TooSlow:
         return TooSlow(
-            f"The mail server did not answer within the time allowed ({self._stage}).", sent=self._handed_over
+            _("The mail server did not answer within the time allowed ({stage}).").format(stage=self._stage),
+            sent=self._handed_over,
         )
 
     def _broken(self, why: object) -> Broken:
-        what = "The mail server gave no whole answer"
+        what = _("The mail server gave no whole answer")
         return Broken(f"{what} ({self._stage}): {why}".rstrip(".") + ".", sent=self._handed_over)
 
 

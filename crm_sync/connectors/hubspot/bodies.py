@@ -12,6 +12,7 @@ from crm_sync.connectors.hubspot.errors import read
 from crm_sync.connectors.hubspot.fields import KEY, OPT_OUT, TEXT_LIMIT, TITLE
 from crm_sync.connectors.shapes import objects, part
 from crm_sync.http import Unreadable
+from leads.texts import gettext as _
 
 Values: TypeAlias = Mapping[str, Any]
 
@@ -75,7 +76,7 @@ def identifier(record: Mapping[str, Any]) -> str:
     """The id of a record. Raises Unreadable where it has none."""
     value = str(record.get("id") or "")
     if not re.fullmatch(r"[\w-]{1,100}", value):
-        raise Unreadable("HubSpot's answer names no record.", sent=True)
+        raise Unreadable(_("HubSpot's answer names no record."), sent=True)
     return value
 
 
@@ -92,7 +93,7 @@ def portal(told: Mapping[str, Any]) -> Portal:
     """The account as it describes itself. Raises Unreadable where this is no description of one."""
     number, domain = str(told.get("portalId") or ""), str(told.get("uiDomain") or "app.hubspot.com")
     if not number.isdecimal() or not re.fullmatch(r"[a-z0-9.-]+", domain):
-        raise Unreadable("HubSpot's answer names no account.", sent=True)
+        raise Unreadable(_("HubSpot's answer names no account."), sent=True)
     offset = told.get("utcOffsetMilliseconds")
     return Portal(number, domain, offset / 1000 if isinstance(offset, int) else 0.0)
 

@@ -20,6 +20,7 @@ from crm_sync.connectors.shapes import objects, part
 from crm_sync.http import NoAnswer, Response, Unreadable
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, RetryLater
 from crm_sync.spec import TargetField
+from leads.texts import gettext as _
 
 # The same resources, with the same bodies, are also filed by date: /crm/objects/2026-03/contacts.
 CRM = "/crm/v3"
@@ -107,7 +108,7 @@ class HubSpotConnector(Connector):
         if blank:
             path = f"{CONTACTS}/{contact}"
             self.call(self._request("PATCH", path, {"properties": blank}), write=True, key=key)
-        note = "HubSpot had this contact: the lead was added to it as a note."
+        note = _("HubSpot had this contact: the lead was added to it as a note.")
         return Delivered(contact, existed=existed, note=note)
 
     def _contact(self, taken: Said, values: Values, key: str) -> tuple[str, Mapping[str, Any]]:
@@ -121,7 +122,8 @@ class HubSpotConnector(Connector):
                 body = answer.json_object()
                 held = body.get("properties")
                 return identifier(body), held if isinstance(held, dict) else {}
-        raise Stopped(RetryLater("HubSpot says that it has this contact, and does not find it (HTTP 404)."))
+        lost = _("HubSpot says that it has this contact, and does not find it (HTTP 404).")
+        raise Stopped(RetryLater(lost))
 
     # Notes: none of them is unique to HubSpot, and its search lags. What a contact is associated with does not.
 
@@ -241,13 +243,13 @@ class HubSpotConnector(Connector):
         try:
             return bodies.portal(answer.json_object())
         except Unreadable:
-            reason = "This address does not answer as HubSpot's API does: correct it."
+            reason = _("This address does not answer as HubSpot's API does: correct it.")
             raise Stopped(DestinationFault(reason)) from None
 
     def _require_key(self, kind: str) -> None:
         """Raise Stopped unless HubSpot keeps our key unique among the records of this kind."""
         if not self.remembered(("key", kind), lambda: self._ask_key(kind)):
-            raise Stopped(DestinationFault(f"{NO_KEY.format(kind)}."))
+            raise Stopped(DestinationFault(f"{_(NO_KEY[kind])}."))
 
     def _ask_key(self, kind: str) -> tuple[bool, float]:
         request = self._request("GET", f"{CRM}/properties/{kind}s/{KEY}")
@@ -264,8 +266,10 @@ class HubSpotConnector(Connector):
         kinds = ("contact", "lead") if self._makes_leads else ("contact",)
         for kind in kinds:
             self._require_key(kind)
-        keys = f"The property leadsite_id is there, with unique values: {' and '.join(kinds)}."
-        return (f"Connected to the HubSpot account {portal.id} ({portal.domain}).", *rights, keys)
+        account = _("Connected to the HubSpot account {id} ({domain}).")
+        keys = _("The property leadsite_id is there, with unique values: {kinds}.")
+        both = f" {_('and')} ".join(kinds)
+        return (account.format(id=portal.id, domain=portal.domain), *rights, keys.format(kinds=both))
 
     def _rights(self) -> Sequence[str]:
         """What the token may do, where HubSpot tells that. Raises Stopped where it may not write."""
@@ -275,13 +279,15 @@ class HubSpotConnector(Connector):
         scopes = answer.json_object().get("scopes") if answer.status == 200 else None
         if not isinstance(scopes, list):
             self.call(self._request("GET", f"{CONTACTS}?limit=1"), write=False)
-            return ("Can read contacts: yes. HubSpot does not tell whether this token can create them.",)
+            return (_("Can read contacts: yes. HubSpot does not tell whether this token can create them."),)
         needed = (*SCOPES, *LEAD_SCOPES) if self._makes_leads else SCOPES
         if missing := [scope for scope in needed if scope not in scopes]:
-            reason = f"The access token lacks {', '.join(missing)}: add it in HubSpot."
-            raise Stopped(DestinationFault(reason))
-        can = "yes" if _UNSUBSCRIBE.intersection(scopes) else f"no, {min(_UNSUBSCRIBE, key=len)} is missing"
-        return ("Can create contacts: yes.", f"Can unsubscribe who must not be contacted: {can}.")
+            reason = _("The access token lacks {scopes}: add it in HubSpot.")
+            raise Stopped(DestinationFault(reason.format(scopes=", ".join(missing))))
+        can = _("Can unsubscribe who must not be contacted: no, {scope} is missing.")
+        if _UNSUBSCRIBE.intersection(scopes):
+            can = _("Can unsubscribe who must not be contacted: yes.")
+        return (_("Can create contacts: yes."), can.format(scope=min(_UNSUBSCRIBE, key=len)))
 
 
 def _plain(items: Sequence[Item]) -> dict[str, Item]:

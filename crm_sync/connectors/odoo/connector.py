@@ -20,6 +20,8 @@ from crm_sync.connectors.references import References
 from crm_sync.connectors.values import clipped
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected, RetryLater
 from crm_sync.spec import TargetField
+from leads.texts import gettext as _
+from leads.texts import ngettext
 
 # Odoo's own screens make a new one of these of any name that is typed.
 _MADE_WHEN_MISSING = frozenset({"utm.source", "utm.medium", "utm.campaign", "crm.tag", "crm.lead.tag"})
@@ -76,7 +78,7 @@ class OdooConnector(OdooApi):
             return [Delivered(str(number)) for number in ids]
         refusals = self._refusals(answer)
         if not refusals:
-            unclear = RetryLater("The answer does not say what became of the lead.", uncertain=True)
+            unclear = RetryLater(_("The answer does not say what became of the lead."), uncertain=True)
             return [unclear] * len(rows)
         for outcome in refusals.values():
             if len(rows) == 1 or not isinstance(outcome, Rejected):
@@ -123,7 +125,7 @@ class OdooConnector(OdooApi):
             if mine := own.get(rows[key]["id"]):
                 outcomes[key] = Delivered(str(mine), existed=True)
             elif other is not None:
-                words = f"Odoo has a lead of this person already, number {other}."
+                words = _("Odoo has a lead of this person already, number {number}.").format(number=other)
                 outcomes[key] = Rejected(words, duplicate_of=str(other))
         return outcomes
 
@@ -151,10 +153,13 @@ class OdooConnector(OdooApi):
         answer = self._ask(dict, model, "load", fields.loaded([row]))
         if ids := fields.ids(answer, 1):
             return ids[0]
-        outcome = self._refusals(answer).get(0) or RetryLater("Odoo does not say what became of it.")
+        outcome = self._refusals(answer).get(0) or RetryLater(_("Odoo does not say what became of it."))
         if isinstance(outcome, Rejected | DestinationFault):
             outcome = Rejected(
-                f"Odoo has no “{clipped(name)}”, and could not make it. {outcome.reason}", field
+                _("Odoo has no “{name}”, and could not make it. {reason}").format(
+                    name=clipped(name), reason=outcome.reason
+                ),
+                field,
             )
         raise Stopped(outcome)
 
@@ -181,22 +186,27 @@ class OdooConnector(OdooApi):
         else:
             may = self._ask(bool, "crm.lead", "check_access_rights", asked | {"raise_exception": False})
         if not may:
-            words = f"{who} may not create leads: in Odoo, under Settings > Users & Companies > Users, give this user "
-            raise Stopped(DestinationFault(f"{words}“User: Own Documents Only” for Sales."))
+            words = _(
+                "{user} may not create leads: in Odoo, under Settings > Users & Companies > Users, give this user "
+                "“User: Own Documents Only” for Sales."
+            )
+            raise Stopped(DestinationFault(words.format(user=who)))
         api = "JSON-2" if version >= JSON2 else "JSON-RPC"
         return (
-            f"Connected to Odoo {version} over {api} as {who}. Can create leads: yes.",
+            _("Connected to Odoo {version} over {api} as {user}. Can create leads: yes.").format(
+                version=version, api=api, user=who
+            ),
             self._sight(version),
             self._end_of_key(),
         )
 
     def _sight(self, version: int) -> str:
         if self.settings["duplicates"] == "create":
-            return "Does not look for persons that Odoo has already."
+            return _("Does not look for persons that Odoo has already.")
         named = {"group_ext_id": "sales_team.group_sale_salesman_all_leads"}
         if version >= 18 and self._ask(bool, "res.users", "has_group", named, [self._uid()]):
-            return "Looks for persons that Odoo has already among all leads."
-        return (
+            return _("Looks for persons that Odoo has already among all leads.")
+        return _(
             "Looks for persons that Odoo has already among the leads that this user may see: with “Own Documents Only” "
             "its own and those without a salesperson."
         )
@@ -210,10 +220,14 @@ class OdooConnector(OdooApi):
             ends = sorted(str(each["expiration_date"])[:10] for each in keys if each["expiration_date"])
         ends = [end for end in ends if end >= self.now().date().isoformat()]
         if not ends:
-            return "Odoo does not tell when the API key ends: note the date."
+            return _("Odoo does not tell when the API key ends: note the date.")
         self._key_ends = date.fromisoformat(ends[0])
-        which = "The API key" if len(ends) == 1 else f"The first of the {len(ends)} API keys"
-        return f"{which} of this user ends on {ends[0]}."
+        said = ngettext(
+            "The API key of this user ends on {day}.",
+            "The first of the {number} API keys of this user ends on {day}.",
+            len(ends),
+        )
+        return said.format(day=ends[0], number=len(ends))
 
     def expires_on(self) -> date | None:
         """When the API key ends, once `examine` has asked."""

@@ -3,6 +3,7 @@
 from crm_sync.connectors import suggestions
 from crm_sync.connectors.suggestions import field
 from crm_sync.spec import DUPLICATES, Setting, Spec, TargetField
+from leads.texts import gettext_noop
 
 _REFERRED = suggestions.text(
     "{{ lead_source | truncate: 1000 }}",
@@ -25,49 +26,67 @@ SPEC = Spec(
     slug="odoo",
     label="Odoo",
     settings=(
-        Setting("url", "Address", "url", "Where you sign in, up to /odoo or /web: https://contoso.odoo.com."),
+        Setting(
+            "url",
+            gettext_noop("Address"),
+            "url",
+            gettext_noop("Where you sign in, up to /odoo or /web: https://contoso.odoo.com."),
+        ),
         Setting(
             "database",
-            "Database",
-            help="On odoo.com the part before .odoo.com. Elsewhere it is chosen on the sign-in page; or ask "
-            "whoever hosts Odoo.",
+            gettext_noop("Database"),
+            help=gettext_noop(
+                "On odoo.com the part before .odoo.com. Elsewhere it is chosen on the sign-in page; or ask "
+                "whoever hosts Odoo."
+            ),
         ),
         Setting(
             "username",
-            "User name",
-            help="What the user of this connection signs in with. Only Odoo before 19 asks for it.",
+            gettext_noop("User name"),
+            help=gettext_noop(
+                "What the user of this connection signs in with. Only Odoo before 19 asks for it."
+            ),
             required=False,
         ),
         Setting(
             "api_key",
-            "API key",
+            gettext_noop("API key"),
             "secret",
-            "Signed in as that user: picture at the top right > My Preferences > Security > Add API Key. It ends "
-            "on the date that is chosen there, three months ahead at most for ordinary users: note it.",
+            gettext_noop(
+                "Signed in as that user: picture at the top right > My Preferences > Security > Add API Key. It ends "
+                "on the date that is chosen there, three months ahead at most for ordinary users: note it."
+            ),
         ),
         DUPLICATES,
     ),
     fields=(
-        TargetField("name", "Opportunity", required=True, suggested=suggestions.TITLE),
-        field("contact_name", "Contact Name", "full_name"),
-        field("partner_name", "Company Name", "company"),
-        field("email_from", "Email", "email", "email"),
-        field("phone", "Phone", "phone", "phone"),
-        field("function", "Job Position", "title"),
-        field("country_id", "Country", "country_code", "reference"),
-        field("description", "Notes", "description"),
-        TargetField("source_id", "Source", "reference", suggested=_SOURCE),
-        TargetField("referred", "Referred By", suggested=_REFERRED),
-        TargetField("tag_ids", "Tags", "reference", suggested=_DO_NOT_CONTACT),
-        TargetField("type", "Type", "choice", choices=(("lead", "Lead"), ("opportunity", "Opportunity"))),
-        field("user_id", "Salesperson", type="reference"),
-        field("team_id", "Sales Team", type="reference"),
-        field("medium_id", "Medium", type="reference"),
-        field("campaign_id", "Campaign", type="reference"),
-        field("website", "Website", type="url"),
+        TargetField("name", gettext_noop("Opportunity"), required=True, suggested=suggestions.TITLE),
+        field("contact_name", gettext_noop("Contact Name"), "full_name"),
+        field("partner_name", gettext_noop("Company Name"), "company"),
+        field("email_from", gettext_noop("Email"), "email", "email"),
+        field("phone", gettext_noop("Phone"), "phone", "phone"),
+        field("function", gettext_noop("Job Position"), "title"),
+        field("country_id", gettext_noop("Country"), "country_code", "reference"),
+        field("description", gettext_noop("Notes"), "description"),
+        TargetField("source_id", gettext_noop("Source"), "reference", suggested=_SOURCE),
+        TargetField("referred", gettext_noop("Referred By"), suggested=_REFERRED),
+        TargetField("tag_ids", gettext_noop("Tags"), "reference", suggested=_DO_NOT_CONTACT),
+        TargetField(
+            "type",
+            gettext_noop("Type"),
+            "choice",
+            choices=(("lead", "Lead"), ("opportunity", "Opportunity")),
+        ),
+        field("user_id", gettext_noop("Salesperson"), type="reference"),
+        field("team_id", gettext_noop("Sales Team"), type="reference"),
+        field("medium_id", gettext_noop("Medium"), type="reference"),
+        field("campaign_id", gettext_noop("Campaign"), type="reference"),
+        field("website", gettext_noop("Website"), type="url"),
     ),
-    idempotent_by="Each lead has an external id, __leadsite__.lead_<key>, under which Odoo creates it once; marked "
-    "noupdate, it is not written again.",
+    idempotent_by=gettext_noop(
+        "Each lead has an external id, __leadsite__.lead_<key>, under which Odoo creates it once; marked "
+        "noupdate, it is not written again."
+    ),
     batch_size=100,
     one_per_email=True,
     max_in_flight=4,

@@ -10,12 +10,16 @@ from crm_sync.connectors.base import Connector, Request, Stopped
 from crm_sync.connectors.odoo.errors import ERRORS, read
 from crm_sync.http import Response, Unreadable
 from crm_sync.outcomes import DestinationFault, RetryLater
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
 T = TypeVar("T")
 
 HOUR = 3600.0  # seconds that what Odoo says of itself is remembered
 JSON2 = 19  # the first release that speaks it
-_ELSEWHERE = "Something answers at this address, but not Odoo: enter where you sign in, up to /odoo or /web."
+_ELSEWHERE = gettext_noop(
+    "Something answers at this address, but not Odoo: enter where you sign in, up to /odoo or /web."
+)
 
 
 class OdooApi(Connector):
@@ -41,7 +45,9 @@ class OdooApi(Connector):
         request = self._request(model, method, named, ids, version=version, uid=uid)
         result = self._result(self.call(request, write=write), write=write)
         if not isinstance(result, kind):
-            words = f"The answer of {model}.{method} is not what Odoo documents."
+            words = _("The answer of {model}.{method} is not what Odoo documents.").format(
+                model=model, method=method
+            )
             raise Stopped(RetryLater(words, uncertain=write))
         return result
 
@@ -97,7 +103,7 @@ class OdooApi(Connector):
         with suppress(Unreadable, LookupError, TypeError):
             if number := re.search(r"\d+", str(answer.json_object()["result"]["server_version_info"][0])):
                 return int(number[0])
-        raise Stopped(DestinationFault(_ELSEWHERE))
+        raise Stopped(DestinationFault(_(_ELSEWHERE)))
 
     def _uid(self) -> int:
         """The number of the user of this connection."""
@@ -107,7 +113,7 @@ class OdooApi(Connector):
         if self._version() >= JSON2:
             return int(self._ask(dict, "res.users", "context_get", {}).get("uid") or 0)
         if not self.settings["username"]:
-            raise Stopped(DestinationFault("This Odoo is older than 19: enter the user name too."))
+            raise Stopped(DestinationFault(_("This Odoo is older than 19: enter the user name too.")))
         args = [*(self.settings[name].strip() for name in ("database", "username", "api_key")), {}]
         request = self._rpc("jsonrpc", service="common", method="authenticate", args=args)
         uid = self._result(self.call(request, write=False))

@@ -23,6 +23,8 @@ from crm_sync.connectors.shapes import items, object_in, objects
 from crm_sync.http import NoAnswer, Response, Unreadable
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected
 from crm_sync.spec import TargetField
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
 API: Final = "services/data/v60.0"
 KEYS_IN_ONE_QUERY: Final = (
@@ -31,7 +33,7 @@ KEYS_IN_ONE_QUERY: Final = (
 KNOWN_FOR: Final = 3600.0  # seconds that the id of a record given by its name is kept
 LONGEST_NAME: Final = 255  # characters of any record's
 
-_BLOCKS = (
+_BLOCKS = gettext_noop(
     "The rule blocks even what is to be written all the same: in Setup > Duplicate Rules, set its Action On Create "
     "to Allow."
 )
@@ -56,11 +58,11 @@ class SalesforceConnector(TokenConnector):
 
     def ask_token(self) -> Token:
         """Sign in by JWT where there is a private key, else by client credentials. The token holds until a 401."""
-        for _, problem in problems(self.settings):
+        for _name, problem in problems(self.settings):
             raise Stopped(DestinationFault(problem))
         url = f"{self._address()}/services/oauth2/token"
-        elsewhere = (
-            f"{urlsplit(url).hostname} does not answer as Salesforce does: check the My Domain address."
+        elsewhere = _("{host} does not answer as Salesforce does: check the My Domain address.").format(
+            host=urlsplit(url).hostname
         )
         told = self.ask_form(url, grant(self.settings, self.now()), elsewhere=elsewhere)
         instance = told.get("instance_url")
@@ -114,7 +116,9 @@ class SalesforceConnector(TokenConnector):
         request = Request("PATCH", url, self._headers(), {"allOrNone": False, "records": lines})
         results = self.call(request, write=True).json()
         if not isinstance(results, list) or len(results) != len(records):
-            raise Unreadable(f"Salesforce did not answer with {len(records)} results.", sent=True)
+            raise Unreadable(
+                _("Salesforce did not answer with {number} results.").format(number=len(records)), sent=True
+            )
         return {key: self._result(result, key) for key, result in zip(records, results, strict=True)}
 
     def _result(self, result: Any, key: str) -> Outcome:
@@ -130,7 +134,7 @@ class SalesforceConnector(TokenConnector):
             return Delivered(key, existed=True)
         body = response.json_object()
         if not body.get("id"):
-            raise Unreadable("Salesforce does not name the id of the lead.", sent=True)
+            raise Unreadable(_("Salesforce does not name the id of the lead."), sent=True)
         return Delivered(str(body["id"]), existed=body.get("created") is False)
 
     def record_url(self, remote_id: str) -> str:
@@ -229,31 +233,44 @@ class SalesforceConnector(TokenConnector):
     def examine(self) -> Sequence[str]:
         """Sign in anew; read what the user may do, how the field of the key is set up, what is left of the calls."""
         self.forget("token")
-        user = f" as {self.settings['username']}" if self.settings["private_key"] else ""
-        signed_in = f"Signed in to {self.token().url}{user}."
+        url = self.token().url
+        signed_in = (
+            _("Signed in to {url} as {user}.").format(url=url, user=self.settings["username"])
+            if self.settings["private_key"]
+            else _("Signed in to {url}.").format(url=url)
+        )
         described = self._describe()
         if described.cut:  # of hundreds of custom fields
-            unseen = "Lead has more fields than are read here: none could be looked at. Send a sample lead instead."
+            unseen = _(
+                "Lead has more fields than are read here: none could be looked at. Send a sample lead instead."
+            )
             return [signed_in, unseen]
         lead = described.json_object()
         if not lead.get("createable"):
             raise Stopped(DestinationFault(
-                "The user that the app runs as may not create leads: give it Read, Create and Edit on Lead, in Setup "
-                "> Permission Sets > the user's own > Object Settings > Leads."
+                _("The user that the app runs as may not create leads: give it Read, Create and Edit on Lead, in "
+                  "Setup > Permission Sets > the user's own > Object Settings > Leads.")
             ))  # fmt: skip
         if problem := key_problem(lead, self._key_field):
             raise Stopped(DestinationFault(problem))
         may_edit = lead.get("updateable", True)
-        editing = "yes." if may_edit else "no; Salesforce may ask for it, so give Edit on Lead too."
-        key = f"{self._key_field} is an External ID and Unique: a repeated push finds the first lead."
-        return [signed_in, "Can create leads: yes.", f"Can edit leads: {editing}", key, *self._calls_left()]
+        editing = (
+            _("Can edit leads: yes.")
+            if may_edit
+            else _("Can edit leads: no; Salesforce may ask for it, so give Edit on Lead too.")
+        )
+        key = _("{field} is an External ID and Unique: a repeated push finds the first lead.").format(
+            field=self._key_field
+        )
+        return [signed_in, _("Can create leads: yes."), editing, key, *self._calls_left()]
 
     def _calls_left(self) -> Sequence[str]:
         # Salesforce tells it only to those who may “View Setup and Configuration”.
         response = self.call(Request("GET", self._url("limits"), {}), write=False, accept=range(400, 600))
         with suppress(Unreadable, KeyError, TypeError, ValueError):
             calls = response.json_object()["DailyApiRequests"]
-            return [f"API calls left of 24 hours: {int(calls['Remaining']):,} of {int(calls['Max']):,}."]
+            said = _("API calls left of 24 hours: {left:,} of {most:,}.")
+            return [said.format(left=int(calls["Remaining"]), most=int(calls["Max"]))]
         return []
 
     # --- Refusals ---------------------------------------------------------------------------------
@@ -272,5 +289,5 @@ class SalesforceConnector(TokenConnector):
     def _said(self, error: Any) -> Said:
         heard = said(error, self._key_field)
         if heard.code == "DUPLICATES_DETECTED" and self.settings["duplicates"] == "create":
-            return replace(heard, words=f"{heard.words} {_BLOCKS}")
+            return replace(heard, words=f"{heard.words} {_(_BLOCKS)}")
         return heard

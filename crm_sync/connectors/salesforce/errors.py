@@ -17,6 +17,7 @@ from crm_sync.connectors.answers import (
     throttled,
     uncertain,
 )
+from leads.texts import gettext_noop
 
 _GUIDE = "https://developer.salesforce.com/docs/platform/api-rest/guide"
 _CODES = f"{_GUIDE}/errorcodes.html, 2026-11"
@@ -32,74 +33,203 @@ _CLIENT_CREDENTIALS = f"{_HELP}_client_credentials_flow.htm, 2026-11"
 
 _OURS = "[our key]"  # stands before the words of a refusal that is about the field of our key
 _OUR = re.escape(_OURS)
-_POLICIES = "Setup > External Client App Manager > the app > Policies"
-_RIGHTS = "give it Read, Create and Edit on Lead"
 
 
 def _row(
     pattern: str,
     verdict: Verdict,
     page: str,
-    *meaning: str,
+    meaning: str = "",
+    *,
     status: int | None = None,
     delay: float | None = None,
 ) -> ErrorRow:
-    return ErrorRow(status, pattern, verdict, page, "".join(meaning), delay)
+    return ErrorRow(status, pattern, verdict, page, meaning, delay)
 
 
-# fmt: off
 ERRORS = (
     # Signing in
-    _row("^invalid_client_id ", fault, _OAUTH, "Salesforce knows no app with this consumer key"),
-    _row("^invalid_client ", fault, _OAUTH,
-         "Salesforce does not accept the consumer secret: it is wrong, or has expired because a new one replaced it"),
-    _row("^invalid_grant no client credentials user", fault, _CLIENT_CREDENTIALS,
-         f"The app signs in as nobody: name a user in {_POLICIES} > Client Credentials Flow > Run As"),
-    _row("^invalid_grant request not supported on this domain", fault, _CLIENT_CREDENTIALS,
-         "A consumer secret is accepted at the My Domain address only: enter https://yourcompany.my.salesforce.com"),
-    _row("^invalid_(grant|app_access) .*(approved|authorized)", fault, _OAUTH,
-         f"The app may not sign in as this user: in {_POLICIES}, permit admin approved users, and choose a profile or ",
-         "permission set of the user"),
-    _row("^invalid_(grant|assertion) .*expired", fault, _OAUTH,
-         "The sign-in has expired: check the clock of this machine, and until when the app's certificate holds"),
-    _row("^(invalid_|unauthorized_|unsupported_|inactive_)[a-z_]+ ", fault, _OAUTH, "Salesforce refuses to sign in"),
-    _row("^INVALID_SESSION_ID .*not valid for use", fault, _CODES,
-         "The app may not use the API: give it the OAuth scope “Manage user data via APIs (api)”"),
-    _row("^INVALID_SESSION_ID", fault, _CODES, "Salesforce accepts no token of this app, not even a new one"),
+    _row(
+        "^invalid_client_id ", fault, _OAUTH, gettext_noop("Salesforce knows no app with this consumer key")
+    ),
+    _row(
+        "^invalid_client ",
+        fault,
+        _OAUTH,
+        gettext_noop(
+            "Salesforce does not accept the consumer secret: it is wrong, or has expired because a new one replaced it"
+        ),
+    ),
+    _row(
+        "^invalid_grant no client credentials user",
+        fault,
+        _CLIENT_CREDENTIALS,
+        gettext_noop(
+            "The app signs in as nobody: name a user in Setup > External Client App Manager > the app > Policies "
+            "> Client Credentials Flow > Run As"
+        ),
+    ),
+    _row(
+        "^invalid_grant request not supported on this domain",
+        fault,
+        _CLIENT_CREDENTIALS,
+        gettext_noop(
+            "A consumer secret is accepted at the My Domain address only: enter https://yourcompany.my.salesforce.com"
+        ),
+    ),
+    _row(
+        "^invalid_(grant|app_access) .*(approved|authorized)",
+        fault,
+        _OAUTH,
+        gettext_noop(
+            "The app may not sign in as this user: in Setup > External Client App Manager > the app > Policies, "
+            "permit admin approved users, and choose a profile or permission set of the user"
+        ),
+    ),
+    _row(
+        "^invalid_(grant|assertion) .*expired",
+        fault,
+        _OAUTH,
+        gettext_noop(
+            "The sign-in has expired: check the clock of this machine, and until when the app's certificate holds"
+        ),
+    ),
+    _row(
+        "^(invalid_|unauthorized_|unsupported_|inactive_)[a-z_]+ ",
+        fault,
+        _OAUTH,
+        gettext_noop("Salesforce refuses to sign in"),
+    ),
+    _row(
+        "^INVALID_SESSION_ID .*not valid for use",
+        fault,
+        _CODES,
+        gettext_noop(
+            "The app may not use the API: give it the OAuth scope “Manage user data via APIs (api)”"
+        ),
+    ),
+    _row(
+        "^INVALID_SESSION_ID",
+        fault,
+        _CODES,
+        gettext_noop("Salesforce accepts no token of this app, not even a new one"),
+    ),
     # Limits and bad moments
-    _row("^REQUEST_LIMIT_EXCEEDED Concurrent", throttled, _CODES,
-         "Too many long requests run in Salesforce at once", delay=30),
-    _row("^REQUEST_LIMIT_EXCEEDED", throttled, _CODES,
-         "The API calls that Salesforce allows in 24 hours are used up", delay=3600),
-    _row("^UNABLE_TO_LOCK_ROW", later, _STATUSES, "Something else is writing the same record in Salesforce"),
-    _row("^(SERVER_UNAVAILABLE|UNKNOWN_EXCEPTION|QUERY_TIMEOUT)", uncertain, _CODES, "Salesforce failed"),
+    _row(
+        "^REQUEST_LIMIT_EXCEEDED Concurrent",
+        throttled,
+        _CODES,
+        gettext_noop("Too many long requests run in Salesforce at once"),
+        delay=30,
+    ),
+    _row(
+        "^REQUEST_LIMIT_EXCEEDED",
+        throttled,
+        _CODES,
+        gettext_noop("The API calls that Salesforce allows in 24 hours are used up"),
+        delay=3600,
+    ),
+    _row(
+        "^UNABLE_TO_LOCK_ROW",
+        later,
+        _STATUSES,
+        gettext_noop("Something else is writing the same record in Salesforce"),
+    ),
+    _row(
+        "^(SERVER_UNAVAILABLE|UNKNOWN_EXCEPTION|QUERY_TIMEOUT)",
+        uncertain,
+        _CODES,
+        gettext_noop("Salesforce failed"),
+    ),
     # Already there
     _row(f"^DUPLICATE_VALUE {_OUR}", already_there, _UPSERT),
-    _row("^DUPLICATE_VALUE", duplicate, _STATUSES, "Another record in Salesforce has a value that must be unique"),
+    _row(
+        "^DUPLICATE_VALUE",
+        duplicate,
+        _STATUSES,
+        gettext_noop("Another record in Salesforce has a value that must be unique"),
+    ),
     _row("^CANNOT_UPDATE_CONVERTED_LEAD", already_there, _STATUSES),
-    _row("^DUPLICATES_DETECTED", duplicate, _RULES, "A duplicate rule of Salesforce found this person"),
-    _row("", rejected, _UPSERT, "Several leads in Salesforce carry the key of this one, because its field is not ",
-         "Unique: merge them there, and tick “Unique”", status=300),
+    _row(
+        "^DUPLICATES_DETECTED",
+        duplicate,
+        _RULES,
+        gettext_noop("A duplicate rule of Salesforce found this person"),
+    ),
+    _row(
+        "",
+        rejected,
+        _UPSERT,
+        gettext_noop(
+            "Several leads in Salesforce carry the key of this one, because its field is not "
+            "Unique: merge them there, and tick “Unique”"
+        ),
+        status=300,
+    ),
     # Set-up, permissions and data
-    _row(rf"^\w+ {_OUR}", fault, _UPSERT,
-         "The field of the key is not there, or this user may not write it: press Test, which says what to do"),
-    _row("^INVALID_FIELD(_FOR_INSERT_UPDATE)? ", rejected, _STATUSES,
-         "Salesforce has no such field, or this user may not write it"),
-    _row("^(REQUIRED_FIELD_MISSING|STRING_TOO_LONG|INVALID_EMAIL_ADDRESS|INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST|"
-         "FIELD_CUSTOM_VALIDATION_EXCEPTION|FIELD_INTEGRITY_EXCEPTION|JSON_PARSER_ERROR)", rejected, _STATUSES,
-         "Salesforce refuses a value"),
-    _row("^CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", rejected, _STATUSES,
-         "An automation in Salesforce (a trigger or a flow) refused this lead, or failed"),
-    _row("^INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", rejected, _STATUSES,
-         "This user may not use the record that a field of the lead points to"),
-    _row("^INSUFFICIENT_ACCESS", fault, _STATUSES, f"This user may not write leads: {_RIGHTS}"),
-    _row("^(NOT_FOUND|INVALID_TYPE)", fault, _CODES,
-         f"Salesforce shows this user no leads at this address: {_RIGHTS}, or mend the address"),
-    _row("^API_(DISABLED_FOR_ORG|CURRENTLY_DISABLED)", fault, _CODES,
-         "The API is switched off: it takes an edition with API access, and “API Enabled” for this user"),
-    _row("^STORAGE_LIMIT_EXCEEDED", fault, _STATUSES, "The data storage of Salesforce is full: make room, or buy more"),
+    _row(
+        rf"^\w+ {_OUR}",
+        fault,
+        _UPSERT,
+        gettext_noop(
+            "The field of the key is not there, or this user may not write it: press Test, which says what to do"
+        ),
+    ),
+    _row(
+        "^INVALID_FIELD(_FOR_INSERT_UPDATE)? ",
+        rejected,
+        _STATUSES,
+        gettext_noop("Salesforce has no such field, or this user may not write it"),
+    ),
+    _row(
+        "^(REQUIRED_FIELD_MISSING|STRING_TOO_LONG|INVALID_EMAIL_ADDRESS|INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST|"
+        "FIELD_CUSTOM_VALIDATION_EXCEPTION|FIELD_INTEGRITY_EXCEPTION|JSON_PARSER_ERROR)",
+        rejected,
+        _STATUSES,
+        gettext_noop("Salesforce refuses a value"),
+    ),
+    _row(
+        "^CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
+        rejected,
+        _STATUSES,
+        gettext_noop("An automation in Salesforce (a trigger or a flow) refused this lead, or failed"),
+    ),
+    _row(
+        "^INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
+        rejected,
+        _STATUSES,
+        gettext_noop("This user may not use the record that a field of the lead points to"),
+    ),
+    _row(
+        "^INSUFFICIENT_ACCESS",
+        fault,
+        _STATUSES,
+        gettext_noop("This user may not write leads: give it Read, Create and Edit on Lead"),
+    ),
+    _row(
+        "^(NOT_FOUND|INVALID_TYPE)",
+        fault,
+        _CODES,
+        gettext_noop(
+            "Salesforce shows this user no leads at this address: give it Read, Create and Edit on Lead, or mend "
+            "the address"
+        ),
+    ),
+    _row(
+        "^API_(DISABLED_FOR_ORG|CURRENTLY_DISABLED)",
+        fault,
+        _CODES,
+        gettext_noop(
+            "The API is switched off: it takes an edition with API access, and “API Enabled” for this user"
+        ),
+    ),
+    _row(
+        "^STORAGE_LIMIT_EXCEEDED",
+        fault,
+        _STATUSES,
+        gettext_noop("The data storage of Salesforce is full: make room, or buy more"),
+    ),
 )
-# fmt: on
 
 _TAKEN = re.compile(r"duplicate value found: (\S+) duplicates value on record with id: (\w*)")
 _NO_COLUMN = re.compile(r"No such column '([^']+)'")

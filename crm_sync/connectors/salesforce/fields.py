@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from crm_sync.connectors.shapes import objects
 from crm_sync.spec import FieldType, TargetField
+from leads.texts import gettext as _
 
 Described = Mapping[str, Any]
 
@@ -56,23 +57,31 @@ def target(field: Described) -> TargetField:
 
 def key_problem(lead: Described, name: str) -> str:
     """What must be done in Salesforce before the field of that name can hold our key; empty where all is well."""
-    where = "in Salesforce, Setup > Object Manager > Lead > Fields & Relationships"
+    where = _("in Salesforce, Setup > Object Manager > Lead > Fields & Relationships")
     field = next(
         (field for field in fields_of(lead) if str(field.get("name")).casefold() == name.casefold()), None
     )
     if field is None:
-        return (
-            f"Lead has no field {name} that this user may see: {where} > New, choose Text, length 36, field name "
-            f"{name.removesuffix('__c')}, tick “Unique” and “External ID”, and make it visible to this user's profile."
+        said = _(
+            "Lead has no field {name} that this user may see: {where} > New, choose Text, length 36, field name "
+            "{short}, tick “Unique” and “External ID”, and make it visible to this user's profile."
         )
+        return said.format(name=name, where=where, short=name.removesuffix("__c"))
     marks = {"External ID": field.get("externalId"), "Unique": field.get("unique")}
     if missing := [mark for mark, set_ in marks.items() if not set_]:
-        ticks = " and ".join(f"“{mark}”" for mark in missing)
-        return f"The field {name} must be marked as {ticks}: {where} > {name} > Edit, tick {ticks}."
+        said = _("The field {name} must be marked as {ticks}: {where} > {name} > Edit, tick {ticks}.")
+        ticks = f" {_('and')} ".join(f"“{mark}”" for mark in missing)
+        return said.format(name=name, where=where, ticks=ticks)
     if (length := target(field).max_length) and length < 36:
-        return f"The field {name} holds {length} characters, a key has 36: {where} > {name} > Edit, set Length to 36."
+        said = _(
+            "The field {name} holds {number} characters, a key has 36: {where} > {name} > Edit, set Length to 36."
+        )
+        return said.format(name=name, where=where, number=length)
     if not field.get("createable"):
-        return f"This user may not write the field {name}: {where} > {name} > Set Field-Level Security: not Read-Only."
+        said = _(
+            "This user may not write the field {name}: {where} > {name} > Set Field-Level Security: not Read-Only."
+        )
+        return said.format(name=name, where=where)
     return ""
 
 

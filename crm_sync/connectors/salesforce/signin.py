@@ -9,6 +9,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from leads.texts import gettext as _
+
 _FIELD_NAME = re.compile(r"(?:[A-Za-z]\w*__)?[A-Za-z]\w*__c", re.ASCII)
 _SANDBOX = re.compile(r"--[^.]+\.|\.(sandbox|scratch)\.|^test\.")
 _LIFE = timedelta(minutes=2)  # of a JWT; Salesforce takes 3 at the most
@@ -31,21 +33,21 @@ def problems(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """What is wrong, by setting: a sentence each."""
     secret, user, key = (settings.get(name, "") for name in ("client_secret", "username", "private_key"))
     if (urlsplit(settings.get("url", "")).hostname or "").endswith(".lightning.force.com"):
-        yield "url", "This is the address of the screens: enter the one that ends in .my.salesforce.com."
+        yield "url", _("This is the address of the screens: enter the one that ends in .my.salesforce.com.")
     if not (secret or user or key):
-        yield "client_secret", "Enter a consumer secret, or a user name and a private key."
+        yield "client_secret", _("Enter a consumer secret, or a user name and a private key.")
     if user and not (key or secret):
-        yield "private_key", "The user name needs a private key. Or enter a consumer secret instead."
+        yield "private_key", _("The user name needs a private key. Or enter a consumer secret instead.")
     if key and not user:
-        yield "username", "The private key needs the name of the user that it signs in."
+        yield "username", _("The private key needs the name of the user that it signs in.")
     if key and _private_key(key) is None:
         yield (
             "private_key",
-            "This is no RSA private key in PEM, without a passphrase: -----BEGIN PRIVATE KEY-----.",
+            _("This is no RSA private key in PEM, without a passphrase: -----BEGIN PRIVATE KEY-----."),
         )
     field = settings.get("external_id_field", "")
     if field and not _FIELD_NAME.fullmatch(field):
-        yield "external_id_field", "Enter the API name of a custom field, which ends in __c."
+        yield "external_id_field", _("Enter the API name of a custom field, which ends in __c.")
 
 
 def _private_key(pem: str) -> RSAPrivateKey | None:
