@@ -5,12 +5,15 @@ A doubt holds no lead. The CRM may take a field that it does not list, and only 
 
 from collections.abc import Iterator, Sequence
 
+from django.conf import settings
 from django.db.models import prefetch_related_objects
+from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from crm_sync.mapping import EVERYTHING, Rule, compose, unmapped_required
 from crm_sync.models import Destination, MappingVersion
 from crm_sync.spec import Spec
-from crm_sync.transforms import nearest
+from crm_sync.transforms import closest
 
 
 def look_again(destination_id: int) -> None:
@@ -18,7 +21,11 @@ def look_again(destination_id: int) -> None:
 
     Only where the CRM told its fields: what a kind declares of itself changes with this software alone.
     """
-    destination = Destination.objects.defer("secrets").get(pk=destination_id)
+    with override(settings.LANGUAGE_CODE):  # what is found is stored, for readers of every language
+        _look_again(Destination.objects.defer("secrets").get(pk=destination_id))
+
+
+def _look_again(destination: Destination) -> None:
     if destination.fields_read_at is None or not destination.spec.describes:
         return
     default = destination.live_mapping
@@ -30,9 +37,8 @@ def look_again(destination_id: int) -> None:
         own = version.as_rules()
         found = [*_gone(own, destination.spec), *_gone(_in_turn(own, rows), destination.spec)]
         missing = unmapped_required(compose(own, inherited), destination.spec.fields)
-        found += [
-            (field.name, f"The CRM requires “{field.label}”, and no row fills it.") for field in missing
-        ]
+        unfilled = _("The CRM requires “%(field)s”, and no row fills it.")
+        found += [(field.name, unfilled % {"field": field.label}) for field in missing]
         _note(version, found)
 
 
@@ -56,12 +62,13 @@ def _gone(rules: Sequence[Rule], spec: Spec) -> Iterator[tuple[str, str]]:
     sent = dict.fromkeys(rule.target for rule in rules if rule.kind != "omit" and rule.target != EVERYTHING)
     for name in sent if known else ():
         if name not in known:
-            yield name, f"The CRM no longer has the field “{name}”{_instead(name, known)}"
-
-
-def _instead(name: str, known: Sequence[str]) -> str:
-    hint = nearest(name, known)
-    return hint if "?" in hint else "."
+            close = closest(name, known)
+            said = (
+                _("The CRM no longer has the field “%(name)s”; did you mean “%(close)s”?")
+                if close
+                else _("The CRM no longer has the field “%(name)s”.")
+            )
+            yield name, said % {"name": name, "close": close}
 
 
 def _note(version: MappingVersion, found: Sequence[tuple[str, str]]) -> None:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from crm_sync.mapping import Rule
+from leads.texts import gettext as _
 
 MOST = 1_000_000  # characters of what is pasted
 DEPTH = 30  # of nested calls and of nested JSON
@@ -55,20 +56,22 @@ class Reading:
     unread: tuple[Unread, ...]
 
 
-_WHERE = "In the flow, open the action's menu (...), choose Code view (Peek code), and copy all of it."
+def _and_where(sentence: str) -> str:
+    where = _("In the flow, open the action's menu (...), choose Code view (Peek code), and copy all of it.")
+    return f"{sentence} {where}"
 
 
 def read(text: str) -> Reading:
     """Raises FlowError for what is no action of a flow, or sets no field."""
     if len(text) > MOST:
-        raise FlowError(f"This is longer than {MOST:,} characters. {_WHERE}")
+        raise FlowError(_and_where(_("This is longer than {limit:,} characters.").format(limit=MOST)))
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        raise FlowError(f"This is not JSON. {_WHERE}") from None
+        raise FlowError(_and_where(_("This is not JSON."))) from None
     fields = list(_fields(document, 0))
     if not fields:
-        raise FlowError(f"No action in here sets a field of a record (such as “item/subject”). {_WHERE}")
+        raise FlowError(_and_where(_("No action in here sets a field of a record (such as “item/subject”).")))
     rules: list[Rule] = []
     unread: list[Unread] = []
     for target, value in fields:
@@ -133,7 +136,7 @@ def _named(target: str, value: Any) -> tuple[str, Any]:
         return target, value
     found = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise _Unreadable("It points to another record. Choose that one by its name instead.")
+        raise _Unreadable(_("It points to another record. Choose that one by its name instead."))
     return target.removesuffix(_BIND), found[1]
 
 
@@ -182,26 +185,26 @@ class _Parser:
         while at < len(source):
             found = _TOKEN.match(source, at)
             if found is None or found.lastgroup is None:
-                raise _Unreadable("This expression cannot be read.")
+                raise _Unreadable(_("This expression cannot be read."))
             yield found.lastgroup, found[found.lastgroup]
             at = found.end()
 
     def whole(self) -> _Expression:
         expression = self.expression(0)
         if self.at < len(self.tokens):
-            raise _Unreadable("This expression cannot be read.")
+            raise _Unreadable(_("This expression cannot be read."))
         return expression
 
     def expression(self, depth: int) -> _Expression:
         if depth > DEPTH:
-            raise _Unreadable("This expression is nested too deep.")
+            raise _Unreadable(_("This expression is nested too deep."))
         kind, word = self._next()
         if kind == "text":
             return _Text(word[1:-1].replace("''", "'"))
         if kind == "number":
             return _Text(word)
         if kind != "name":
-            raise _Unreadable("This expression cannot be read.")
+            raise _Unreadable(_("This expression cannot be read."))
         if word in ("null", "true", "false"):
             return _Text("" if word == "null" else word)
         call = _Call(word, tuple(self._arguments(depth)))
@@ -209,7 +212,7 @@ class _Parser:
         if word.lower() in _BODIES:
             return _Path(keys)
         if keys:
-            raise _Unreadable(f"“{word}” is not the request that came in.")
+            raise _Unreadable(_("“{word}” is not the request that came in.").format(word=word))
         return call
 
     def _arguments(self, depth: int) -> Iterator[_Expression]:
@@ -219,17 +222,17 @@ class _Parser:
             return
         while True:
             yield self.expression(depth + 1)
-            _, word = self._next()
+            word = self._next()[1]
             if word == ")":
                 return
             if word != ",":
-                raise _Unreadable("This expression cannot be read.")
+                raise _Unreadable(_("This expression cannot be read."))
 
     def _accessors(self) -> Iterator[str]:
         while self._peek() in (("sign", "?"), ("sign", "["), ("sign", ".")):
-            _, word = self._next()
+            word = self._next()[1]
             if word == "?":
-                _, word = self._next()
+                word = self._next()[1]
             kind, key = self._next()
             if word == "[" and kind == "text":
                 yield from key[1:-1].replace("''", "'").split("/")
@@ -237,7 +240,7 @@ class _Parser:
             elif word == "." and kind == "name":
                 yield key
             else:
-                raise _Unreadable("This expression cannot be read.")
+                raise _Unreadable(_("This expression cannot be read."))
 
     def _peek(self) -> tuple[str, str]:
         return self.tokens[self.at] if self.at < len(self.tokens) else ("", "")
@@ -249,7 +252,7 @@ class _Parser:
 
     def _expect(self, sign: str) -> None:
         if self._next() != ("sign", sign):
-            raise _Unreadable("This expression cannot be read.")
+            raise _Unreadable(_("This expression cannot be read."))
 
 
 def _parsed(value: str) -> _Expression:
@@ -260,7 +263,7 @@ def _parsed(value: str) -> _Expression:
     at = 0
     while (start := value.find("@{", at)) >= 0:
         if value[start - 1 : start] == "@":
-            raise _Unreadable("This expression cannot be read.")
+            raise _Unreadable(_("This expression cannot be read."))
         end = _end(value, start + 2)
         parts += [_Text(value[at:start]), _Parser(value[start + 2 : end]).whole()]
         at = end + 1
@@ -277,7 +280,7 @@ def _end(value: str, start: int) -> int:
             quoted = not quoted
         elif value[at] == "}" and not quoted:
             return at
-    raise _Unreadable("This expression is not closed.")
+    raise _Unreadable(_("This expression is not closed."))
 
 
 # --- From an expression to a rule --------------------------------------------------------------------------
@@ -289,7 +292,7 @@ def _rule(target: str, value: Any) -> Rule:
     if isinstance(value, int | float):
         return Rule(target, "constant", value=str(value))
     if not isinstance(value, str):
-        raise _Unreadable("It is not set to a text or a number.")
+        raise _Unreadable(_("It is not set to a text or a number."))
     expression = _parsed(value)
     match expression:
         case _Text(text=text):
@@ -340,14 +343,16 @@ def _lookup(target: str, call: _Call) -> Rule:
                 following,
             ) if condition.name.lower() == "equals":
                 if source and source != _source(path):
-                    raise _Unreadable("It decides by more than one value. Use several rows with conditions.")
+                    raise _Unreadable(
+                        _("It decides by more than one value. Use several rows with conditions.")
+                    )
                 source = _source(path)
                 table.setdefault(key, text)
                 otherwise = following
             case _:
-                raise _Unreadable("Its condition cannot be read. Use rows with a condition (Only when).")
+                raise _Unreadable(_("Its condition cannot be read. Use rows with a condition (Only when)."))
     if not isinstance(otherwise, _Text):
-        raise _Unreadable("Its condition cannot be read. Use rows with a condition (Only when).")
+        raise _Unreadable(_("Its condition cannot be read. Use rows with a condition (Only when)."))
     return Rule(target, "lookup", source=source, table=table, fallback=otherwise.text)
 
 
@@ -355,7 +360,7 @@ def _template(expression: _Expression) -> str:
     match expression:
         case _Text(text=text):
             if "{{" in text or "{%" in text:
-                raise _Unreadable("Its text has braces that mean something else here.")
+                raise _Unreadable(_("Its text has braces that mean something else here."))
             return text
         case _Path():
             return f"{{{{ {_source(expression)} }}}}"
@@ -373,7 +378,7 @@ def _template_of_call(call: _Call) -> str:
         return f"{{{{ {_source(first)}{''.join(_default(other) for other in others)} }}}}"
     if name in _FILTERS and len(arguments) == 1 and isinstance(arguments[0], _Path):
         return f"{{{{ {_source(arguments[0])} | {_FILTERS[name]} }}}}"
-    raise _Unreadable(f"There is no counterpart of “{call.name}”.")
+    raise _Unreadable(_("There is no counterpart of “{name}”.").format(name=call.name))
 
 
 _FILTERS = {"tolower": "downcase", "toupper": "upcase", "trim": "strip"}
@@ -385,7 +390,7 @@ def _default(other: _Expression) -> str:
             return f' | default: "{text}"'
         case _Path():
             return f" | default: {_source(other)}"
-    raise _Unreadable("What stands in for an empty value cannot be read.")
+    raise _Unreadable(_("What stands in for an empty value cannot be read."))
 
 
 def _source(path: _Path) -> str:
@@ -400,4 +405,4 @@ def _source(path: _Path) -> str:
         return f"extra.{keys[0]}"
     if len(keys) == 2 and keys[0].lower().replace("_", "") == "userdetails":
         return f"extra.UserDetails.{keys[1]}"
-    raise _Unreadable("It is no value of the lead.")
+    raise _Unreadable(_("It is no value of the lead."))

@@ -11,7 +11,9 @@ from crm_sync.connectors.values import Unfit, clipped, length, typed
 from crm_sync.mapping import EVERYTHING, Applied, Rule, apply, unmapped_required
 from crm_sync.spec import LengthUnit, Spec, TargetField
 from crm_sync.templates import TemplateError
-from crm_sync.transforms import LEAD_VALUES, as_text
+from crm_sync.transforms import as_text, value_label
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ def look(rules: Sequence[Rule], values: Mapping[str, object], spec: Spec) -> Sig
     }
     for field in spec.fields:
         if field.required and field.name not in applied.record and field.name not in failed:
-            cells[field.name] = Cell("", f"The CRM requires “{field.label}”, and it is empty.", fatal=True)
+            cells[field.name] = Cell(
+                "", _("The CRM requires “{field}”, and it is empty.").format(field=field.label), fatal=True
+            )
     return Sight(cells, applied.used)
 
 
@@ -78,12 +82,20 @@ def _cell(applied: Applied, target: str, field: TargetField | None, unit: Length
     except Unfit as error:
         return Cell(text, str(error), fatal=True)
     if field.type == "choice" and field.choices and _choice(text, field) is None:
-        return Cell(text, f"“{clipped(text)}” is none of the choices of “{field.label}”.", fatal=True)
+        return Cell(
+            text,
+            _("“{text}” is none of the choices of “{field}”.").format(text=clipped(text), field=field.label),
+            fatal=True,
+        )
     size = length(text, unit)
     if field.max_length and size > field.max_length:
         cut = field.type == "text"
-        what = "it is cut" if cut else "the CRM may refuse it"
-        return Cell(text, f"{size:,} characters; the CRM allows {field.max_length:,}: {what}.", fatal=not cut)
+        said = (
+            _("{number:,} characters; the CRM allows {limit:,}: it is cut.")
+            if cut
+            else _("{number:,} characters; the CRM allows {limit:,}: the CRM may refuse it.")
+        )
+        return Cell(text, said.format(number=size, limit=field.max_length), fatal=not cut)
     return Cell(text)
 
 
@@ -99,7 +111,7 @@ def cautions(rules: Sequence[Rule], spec: Spec, recent: Sequence[Mapping[str, ob
     """What to know before these rules are saved. `recent`: the values of the last leads, at most a hundred or so."""
     fields = {field.name: field for field in spec.fields}
     found = [
-        Caution(field.name, f"The CRM requires “{field.label}”, and no row fills it.")
+        Caution(field.name, _("The CRM requires “{field}”, and no row fills it.").format(field=field.label))
         for field in unmapped_required(rules, spec.fields)
     ]
     seen = {name for values in recent for name, value in values.items() if as_text(value)}
@@ -115,7 +127,8 @@ def _unseen(rule: Rule, seen: set[str], leads: int) -> Iterator[str]:
         return
     for name in _reads(rule):
         if name not in seen and not rule.fallback:
-            yield f"None of the last {leads} leads brought “{LEAD_VALUES.get(name, name)}”."
+            said = _("None of the last {leads} leads brought “{name}”.")
+            yield said.format(leads=leads, name=value_label(name))
 
 
 def _reads(rule: Rule) -> list[str]:
@@ -130,7 +143,11 @@ def _reads(rule: Rule) -> list[str]:
         return []  # refused elsewhere, with the place
 
 
-_NEVER_TEXT = {"flag": "true or false", "number": "a number", "date": "a date"}
+_NEVER_TEXT = {
+    "flag": gettext_noop("“{field}” takes true or false: choose a fixed value or a value list."),
+    "number": gettext_noop("“{field}” takes a number: choose a fixed value or a value list."),
+    "date": gettext_noop("“{field}” takes a date: choose a fixed value or a value list."),
+}
 
 
 def _wrong_type(rule: Rule, field: TargetField | None) -> Iterator[str]:
@@ -139,7 +156,7 @@ def _wrong_type(rule: Rule, field: TargetField | None) -> Iterator[str]:
         return
     fits = {"flag": {"is_test"}, "date": {"received_at"}, "number": set[str]()}[field.type]
     if rule.source not in fits and not rule.source.startswith(("extra.", "campaign.")):
-        yield f"“{field.label}” takes {_NEVER_TEXT[field.type]}: choose a fixed value or a value list."
+        yield _(_NEVER_TEXT[field.type]).format(field=field.label)
 
 
 def _not_listed(rule: Rule, recent: Sequence[Mapping[str, object]]) -> Iterator[str]:
@@ -156,5 +173,10 @@ def _not_listed(rule: Rule, recent: Sequence[Mapping[str, object]]) -> Iterator[
     )
     if missing:
         few = ", ".join(f"“{clipped(text)}”" for text in missing[:3])
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        yield f"Not in the value list: {few}{more}. They count as empty."
+        more = len(missing) - 3
+        said = (
+            _("Not in the value list: {few} and {more} more. They count as empty.")
+            if more > 0
+            else _("Not in the value list: {few}. They count as empty.")
+        )
+        yield said.format(few=few, more=more)

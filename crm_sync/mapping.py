@@ -18,6 +18,7 @@ from crm_sync.transforms import (
     nearest,
     unknown_lead_value,
 )
+from leads.texts import gettext as _
 
 __all__ = (
     "EVERYTHING",
@@ -96,13 +97,16 @@ class Rule:
         Raises RuleError for what cannot be a rule at all; `check` finds what is wrong with one.
         """
         if not isinstance(data, Mapping):
-            raise RuleError(path, 'A rule is an object, {"target": "X", "kind": "omit"} at the least.')
+            raise RuleError(path, _('A rule is an object, {"target": "X", "kind": "omit"} at the least.'))
         for key in data:
             if key not in _READERS:
-                raise RuleError(_below(path, str(key)), f"A rule has no “{key}”{nearest(str(key), _READERS)}")
+                raise RuleError(
+                    _below(path, str(key)),
+                    _("A rule has no “{key}”{hint}").format(key=key, hint=nearest(str(key), _READERS)),
+                )
         for key in ("target", "kind"):
             if key not in data:
-                raise RuleError(_below(path, key), f"The rule has no “{key}”; add it.")
+                raise RuleError(_below(path, key), _("The rule has no “{key}”; add it.").format(key=key))
         return cls(**{key: _READERS[key](value, _below(path, key)) for key, value in data.items()})
 
     def as_config(self) -> dict[str, object]:
@@ -124,25 +128,25 @@ def _below(path: str, key: str) -> str:
 
 def _read_text(value: object, path: str) -> str:
     if not isinstance(value, str):
-        raise RuleError(path, "This must be text, in quotes.")
+        raise RuleError(path, _("This must be text, in quotes."))
     return value
 
 
 def _read_flag(value: object, path: str) -> bool:
     if not isinstance(value, bool):
-        raise RuleError(path, "This must be true or false, without quotes.")
+        raise RuleError(path, _("This must be true or false, without quotes."))
     return value
 
 
 def _read_table(value: object, path: str) -> dict[str, str]:
     if not isinstance(value, Mapping):
-        raise RuleError(path, 'This must be an object of texts, like {"US": "United States"}.')
+        raise RuleError(path, _('This must be an object of texts, like {"US": "United States"}.'))
     return {_read_text(key, path): _read_text(text, _below(path, str(key))) for key, text in value.items()}
 
 
 def _read_when(value: object, path: str) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, Mapping):
-        raise RuleError(path, 'This must be an object of lists, like {"action": ["PLT"]}.')
+        raise RuleError(path, _('This must be an object of lists, like {"action": ["PLT"]}.'))
     return {
         _read_text(name, path): _read_texts(texts, _below(path, str(name))) for name, texts in value.items()
     }
@@ -150,7 +154,7 @@ def _read_when(value: object, path: str) -> dict[str, tuple[str, ...]]:
 
 def _read_texts(value: object, path: str) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
-        raise RuleError(path, 'This must be a list of texts, like ["INS", "PLT"].')
+        raise RuleError(path, _('This must be a list of texts, like ["INS", "PLT"].'))
     return tuple(_read_text(text, f"{path}[{index}]") for index, text in enumerate(value))
 
 
@@ -188,7 +192,14 @@ def problems(rule: Rule, fields: Sequence[TargetField], any_field: bool) -> list
     `fields` are those of the CRM; `any_field`: it takes others too.
     """
     if rule.kind not in KINDS:
-        return [RuleError("kind", f"There is no kind of rule “{rule.kind}”{nearest(rule.kind, KINDS)}")]
+        return [
+            RuleError(
+                "kind",
+                _("There is no kind of rule “{kind}”{hint}").format(
+                    kind=rule.kind, hint=nearest(rule.kind, KINDS)
+                ),
+            )
+        ]
     too_long = list(_too_long(rule))
     if too_long:
         return too_long
@@ -224,47 +235,65 @@ def _too_long(rule: Rule) -> Iterator[RuleError]:
     for key in ("target", "source", "value", "transform", "fallback"):
         limit = NAME_LIMIT if key in ("target", "source") else TEXT_LIMIT
         if len(getattr(rule, key)) > limit:
-            yield RuleError(key, f"This has more than {limit:,} characters; shorten it.")
+            yield RuleError(
+                key, _("This has more than {limit:,} characters; shorten it.").format(limit=limit)
+            )
     for key, entries, texts in (
         ("table", len(rule.table), chain(rule.table, rule.table.values())),
         ("when", max(map(len, (rule.when, *rule.when.values()))), chain(rule.when, *rule.when.values())),
     ):
         if entries > LIST_LIMIT:
-            yield RuleError(key, f"This has more than {LIST_LIMIT:,} entries; take some out.")
+            yield RuleError(
+                key,
+                _("This has more than {limit:,} entries; take some out.").format(limit=LIST_LIMIT),
+            )
         if any(len(text) > TEXT_LIMIT for text in texts):
-            yield RuleError(key, f"A text in here has more than {TEXT_LIMIT:,} characters; shorten it.")
+            yield RuleError(
+                key,
+                _("A text in here has more than {limit:,} characters; shorten it.").format(limit=TEXT_LIMIT),
+            )
 
 
 def _wrong_everything(rule: Rule, any_field: bool) -> Iterator[RuleError]:
     if rule != Rule(EVERYTHING, "field", source=EVERYTHING, when=rule.when):
         yield RuleError(
             "target",
-            'Every lead value under its own name is {"target": "*", "kind": "field", "source": "*"}; '
-            "beside “when”, nothing else goes with it.",
+            _(
+                'Every lead value under its own name is {"target": "*", "kind": "field", "source": "*"}; '
+                "beside “when”, nothing else goes with it."
+            ),
         )
     elif not any_field:
-        yield RuleError("target", "This CRM takes only the fields it lists; name one instead of “*”.")
+        yield RuleError("target", _("This CRM takes only the fields it lists; name one instead of “*”."))
 
 
 def _wrong_target(rule: Rule, fields: Sequence[TargetField], any_field: bool) -> Iterator[RuleError]:
     names = [target.name for target in fields]
     if not rule.target:
-        yield RuleError("target", "Name the field of the CRM that this rule fills.")
+        yield RuleError("target", _("Name the field of the CRM that this rule fills."))
     elif not any_field and rule.target not in names:
-        yield RuleError("target", f"The CRM has no field “{rule.target}”{nearest(rule.target, names)}")
+        yield RuleError(
+            "target",
+            _("The CRM has no field “{name}”{hint}").format(
+                name=rule.target, hint=nearest(rule.target, names)
+            ),
+        )
 
 
 def _wrong_settings(rule: Rule) -> Iterator[RuleError]:
     unused = rule.as_config().keys() - SETTINGS[rule.kind] - {"target", "kind", "when"}
     for key in sorted(unused):
-        yield RuleError(key, f"A rule of kind “{rule.kind}” does not use “{key}”; take it out.")
+        yield RuleError(
+            key,
+            _("A rule of kind “{kind}” does not use “{key}”; take it out.").format(kind=rule.kind, key=key),
+        )
 
 
 def _wrong_source(rule: Rule) -> Iterator[RuleError]:
     if "source" not in SETTINGS[rule.kind]:
         return
     if not rule.source:
-        yield RuleError("source", "Name the lead value that this rule takes.")
+        yield RuleError("source", _("Name the lead value that this rule takes."))
     elif not is_lead_value(rule.source):
         yield RuleError("source", unknown_lead_value(rule.source))
 
@@ -272,7 +301,10 @@ def _wrong_source(rule: Rule) -> Iterator[RuleError]:
 def _wrong_transform(rule: Rule) -> Iterator[RuleError]:
     if rule.transform and rule.transform not in TRANSFORMS:
         yield RuleError(
-            "transform", f"There is no transform “{rule.transform}”{nearest(rule.transform, TRANSFORMS)}"
+            "transform",
+            _("There is no transform “{name}”{hint}").format(
+                name=rule.transform, hint=nearest(rule.transform, TRANSFORMS)
+            ),
         )
 
 
@@ -280,17 +312,17 @@ def _wrong_template(rule: Rule) -> Iterator[RuleError]:
     if rule.kind != "template":
         return
     if not rule.template:
-        yield RuleError("template", "Write the text, with lead values like {{ full_name }} in it.")
+        yield RuleError("template", _("Write the text, with lead values like {{ full_name }} in it."))
     try:
         templates.check(rule.template)
     except TemplateError as error:
-        place = "" if error.line is None else f" (line {error.line}, column {error.column})"
-        yield RuleError("template", f"{error.message}{place}")
+        said = "{message}" if error.line is None else _("{message} (line {line}, column {column})")
+        yield RuleError("template", said.format(message=error.message, line=error.line, column=error.column))
 
 
 def _wrong_table(rule: Rule) -> Iterator[RuleError]:
     if rule.kind == "lookup" and not rule.table:
-        yield RuleError("table", 'Add at least one row, like {"US": "United States"}.')
+        yield RuleError("table", _('Add at least one row, like {"US": "United States"}.'))
 
 
 def _wrong_conditions(rule: Rule) -> Iterator[RuleError]:
@@ -298,7 +330,10 @@ def _wrong_conditions(rule: Rule) -> Iterator[RuleError]:
         if not is_lead_value(name):
             yield RuleError(f"when.{name}", unknown_lead_value(name))
         elif not texts:
-            yield RuleError(f"when.{name}", "List the values for which the rule holds, or take this out.")
+            yield RuleError(
+                f"when.{name}",
+                _("List the values for which the rule holds, or take this out."),
+            )
 
 
 def _unfit_texts(rule: Rule, fields: Sequence[TargetField]) -> Iterator[RuleError]:
@@ -311,10 +346,15 @@ def _unfit_texts(rule: Rule, fields: Sequence[TargetField]) -> Iterator[RuleErro
     choices = [value for value, _label in target.choices]
     for path, text in texts:
         if target.max_length and len(text) > target.max_length:
-            limit = f"“{target.label}” holds {target.max_length:,} characters"
-            yield RuleError(path, f"{limit}, this has {len(text):,}; shorten it.")
+            said = _("“{field}” holds {limit:,} characters, this has {number:,}; shorten it.")
+            yield RuleError(path, said.format(field=target.label, limit=target.max_length, number=len(text)))
         elif text and target.type == "choice" and choices and text not in choices:
-            yield RuleError(path, f"“{target.label}” has no choice “{text}”{nearest(text, choices)}")
+            yield RuleError(
+                path,
+                _("“{field}” has no choice “{text}”{hint}").format(
+                    field=target.label, text=text, hint=nearest(text, choices)
+                ),
+            )
 
 
 # From rules to a record.
@@ -417,7 +457,7 @@ def _result(rule: Rule, values: Mapping[str, object]) -> object:
     """What the rule puts in its target, "" for nothing. Raises RuleError or TemplateError."""
     make = _MAKERS.get(rule.kind)
     if make is None:
-        raise RuleError("kind", f"There is no kind of rule “{rule.kind}”.")
+        raise RuleError("kind", _("There is no kind of rule “{kind}”.").format(kind=rule.kind))
     result = make(rule, values)
     return rule.fallback if result == "" else result
 
@@ -461,7 +501,7 @@ def _transformed(rule: Rule, text: str, values: Mapping[str, object]) -> str:
         return text
     transform = TRANSFORMS.get(rule.transform)
     if transform is None:
-        raise RuleError("transform", f"There is no transform “{rule.transform}”.")
+        raise RuleError("transform", _("There is no transform “{name}”.").format(name=rule.transform))
     return transform.apply(text, values)
 
 

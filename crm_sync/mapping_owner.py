@@ -42,8 +42,8 @@ class Owner:
 
     @cached_property
     def spec(self) -> Spec:
-        """What the connector declares, with the CRM's own fields. Raises connectors.UnknownConnector."""
-        return self.destination.spec
+        """What the connector declares, for reading, with the CRM's own fields. Raises connectors.UnknownConnector."""
+        return self.destination.spec_in_words
 
     @cached_property
     def labels(self) -> Mapping[str, str]:

@@ -23,13 +23,13 @@ from crm_sync.mapping import EVERYTHING, LEAD_VALUES, TRANSFORMS, Rule, problems
 from crm_sync.models import FieldRule
 from crm_sync.rule_words import EVERY_FIELD
 from crm_sync.spec import Spec, TargetField
-from crm_sync.transforms import as_text
+from crm_sync.transforms import as_text, value_label
 
 MOST_ROWS = 400
 KINDS = list(FieldRule._meta.get_field("kind").flatchoices)
 TRANSFORM_CHOICES = [
     ("", gettext_lazy("As it is")),
-    *((slug, transform.label) for slug, transform in TRANSFORMS.items()),
+    *((slug, gettext_lazy(transform.label)) for slug, transform in TRANSFORMS.items()),
 ]
 
 # --- Inputs --------------------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def choice_shown(value: str, field: TargetField | None) -> str:
 
 def choice_named(text: str, field: TargetField | None) -> str:
     """What the CRM calls the choice that somebody typed or chose, by its label or as the CRM has it; else the text."""
-    if field is None or any(text == value for value, _ in field.choices):
+    if field is None or any(text == value for value, _label in field.choices):
         return text
     wanted = text.strip().casefold()
     meant = {value for value, label in field.choices if label.casefold() == wanted}
@@ -469,7 +469,7 @@ def source_choices(recent: Sequence[Mapping[str, object]], spec: Spec, extra: It
         ("", _("Choose")),
         (
             _("Lead"),
-            [(name, _with_example(label, example.get(name, ""))) for name, label in LEAD_VALUES.items()],
+            [(name, _with_example(value_label(name), example.get(name, ""))) for name in LEAD_VALUES],
         ),
     ]
     if spec.every_value:

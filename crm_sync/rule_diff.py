@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from crm_sync.mapping import Rule
-from crm_sync.transforms import LEAD_VALUES, TRANSFORMS
+from crm_sync.mapping import EVERYTHING, Rule
+from crm_sync.transforms import TRANSFORMS, value_label
+from leads.texts import gettext as _
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +32,30 @@ def differences(before: Sequence[Rule], after: Sequence[Rule], labels: Mapping[s
         if sorted(map(repr, rows.values())) == sorted(map(repr, old.get(target, {}).values())):
             if list(rows.values()) != list(old[target].values()):
                 first = next(iter(rows))
-                found.append(
-                    Difference(first, target, "moved", f"the order of the rows of “{label}” changed")
-                )
+                words = _("the order of the rows of “{field}” changed").format(field=label)
+                found.append(Difference(first, target, "moved", words))
             continue
         earlier = iter(old.get(target, {}).values())
         for number, rule in rows.items():
             was = next(earlier, None)
             if was is None:
-                found.append(
-                    Difference(number, target, "added", f"row {number} added: “{label}” {_gets(rule)}")
+                words = _("row {number} added: “{field}” {what}").format(
+                    number=number, field=label, what=_gets(rule)
                 )
+                found.append(Difference(number, target, "added", words))
             elif was != rule:
-                said = "; ".join(_changes(was, rule))
-                found.append(Difference(number, target, "changed", f"row {number}: “{label}” {said}"))
+                words = _("row {number}: “{field}” {what}").format(
+                    number=number, field=label, what="; ".join(_changes(was, rule))
+                )
+                found.append(Difference(number, target, "changed", words))
     found.sort(key=lambda difference: difference.row)
     for target, rows in old.items():
         label = labels.get(target, target)
         gone = list(rows)[len(new.get(target, {})) :]
+        removed = _("row {number} removed: “{field}”")
         found += [
-            Difference(number, target, "removed", f"row {number} removed: “{label}”") for number in gone
+            Difference(number, target, "removed", removed.format(number=number, field=label))
+            for number in gone
         ]
     return found
 
@@ -66,26 +71,25 @@ def _gets(rule: Rule) -> str:
     """What a row sends, in a few words."""
     match rule.kind:
         case "field":
-            return f"gets {_source(rule.source)}{_as(rule)}"
+            said = _("gets {value} ({transform})") if rule.transform else _("gets {value}")
+            return said.format(value=_source(rule.source), transform=_transform(rule.transform))
         case "constant":
-            return f"is always “{_short(rule.value)}”"
+            return _("is always “{text}”").format(text=_short(rule.value))
         case "template":
-            return f"gets the text “{_short(rule.template)}”"
+            return _("gets the text “{text}”").format(text=_short(rule.template))
         case "lookup":
-            return f"gets {_source(rule.source)} by a value list of {len(rule.table)}"
-    return "is left out"
-
-
-def _as(rule: Rule) -> str:
-    return f" ({_transform(rule.transform)})" if rule.transform else ""
+            said = _("gets {value} by a value list of {number}")
+            return said.format(value=_source(rule.source), number=len(rule.table))
+    return _("is left out")
 
 
 def _changes(was: Rule, now: Rule) -> Iterator[str]:
     """What of a row changed, each in a few words."""
     if was.kind != now.kind or (was.source, was.value, was.template) != (now.source, now.value, now.template):
-        yield f"now {_gets(now)}"
+        yield _("now {what}").format(what=_gets(now))
     elif was.transform != now.transform:
-        yield f"now {_transform(now.transform)}" if now.transform else "now as it is"
+        said = _("now “{transform}”") if now.transform else _("now as it is")
+        yield said.format(transform=_transform(now.transform))
     if was.kind == now.kind == "lookup" and was.table != now.table:
         yield _table(was.table, now.table)
     for name, words in _OTHERS.items():
@@ -96,28 +100,33 @@ def _changes(was: Rule, now: Rule) -> Iterator[str]:
 def _table(was: Mapping[str, str], now: Mapping[str, str]) -> str:
     added, removed = now.keys() - was.keys(), was.keys() - now.keys()
     changed = {key for key in was.keys() & now.keys() if was[key] != now[key]}
-    parts = [(added, "added"), (changed, "changed"), (removed, "removed")]
-    return "its value list: " + ", ".join(f"{_some(keys)} {word}" for keys, word in parts if keys)
+    parts = [(added, _("{keys} added")), (changed, _("{keys} changed")), (removed, _("{keys} removed"))]
+    told = ", ".join(said.format(keys=_some(keys)) for keys, said in parts if keys)
+    return _("its value list: {changes}").format(changes=told)
 
 
 def _some(keys: set[str]) -> str:
     few = ", ".join(_short(key) for key in sorted(keys)[:3])
-    return few if len(keys) <= 3 else f"{few} and {len(keys) - 3} more"
+    more = len(keys) - 3
+    return _("{few} and {more} more").format(few=few, more=more) if more > 0 else few
 
 
 def _fallback(rule: Rule) -> str:
-    return f"if empty, “{_short(rule.fallback)}”" if rule.fallback else "if empty, nothing stands in"
+    if not rule.fallback:
+        return _("if empty, nothing stands in")
+    return _("if empty, “{text}”").format(text=_short(rule.fallback))
 
 
 def _condition(rule: Rule) -> str:
     if not rule.when:
-        return "now always"
-    held = " and ".join(f"{_source(name)} is {' or '.join(texts)}" for name, texts in rule.when.items())
-    return f"only when {held}"
+        return _("now always")
+    either, one = f" {_('or')} ", _("{value} is {texts}")
+    held = (one.format(value=_source(name), texts=either.join(texts)) for name, texts in rule.when.items())
+    return _("only when {conditions}").format(conditions=f" {_('and')} ".join(held))
 
 
 def _empty(rule: Rule) -> str:
-    return "now sent even when empty" if rule.keep_empty else "now left out when empty"
+    return _("now sent even when empty") if rule.keep_empty else _("now left out when empty")
 
 
 _OTHERS: Mapping[str, Callable[[Rule], str]] = {
@@ -128,13 +137,12 @@ _OTHERS: Mapping[str, Callable[[Rule], str]] = {
 
 
 def _source(name: str) -> str:
-    return "every lead value" if name == "*" else LEAD_VALUES.get(name, name)
+    return _("every lead value") if name == EVERYTHING else value_label(name)
 
 
 def _transform(slug: str) -> str:
     transform = TRANSFORMS.get(slug)
-    label = transform.label if transform else slug
-    return label[0].lower() + label[1:] if not label.isupper() and not label.startswith("IN ") else label
+    return _(transform.label) if transform else slug
 
 
 def _short(text: str) -> str:

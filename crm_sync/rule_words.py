@@ -8,9 +8,10 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from crm_sync.mapping import EVERYTHING, LEAD_VALUES, TRANSFORMS, Rule
+from crm_sync.mapping import EVERYTHING, TRANSFORMS, Rule
 from crm_sync.models import FieldRule
 from crm_sync.spec import Spec
+from crm_sync.transforms import value_label
 
 # What the screen calls the target of the rule that sends every lead value.
 EVERY_FIELD = gettext_lazy("Every field")
@@ -63,7 +64,7 @@ _HOW = dict(FieldRule._meta.get_field("kind").flatchoices)
 
 
 def _source(name: str) -> str:
-    return _("Every lead value, under its own name") if name == EVERYTHING else LEAD_VALUES.get(name, name)
+    return _("Every lead value, under its own name") if name == EVERYTHING else value_label(name)
 
 
 def _table(rule: Rule) -> str:
@@ -87,7 +88,7 @@ def _extras(rule: Rule) -> list[str]:
     found = []
     if rule.transform:
         transform: Any = TRANSFORMS.get(rule.transform)
-        found.append(f"{transform.label if transform else rule.transform}.")
+        found.append(f"{_(transform.label) if transform else rule.transform}.")
     if rule.fallback:
         found.append(_("If empty: “%(text)s”.") % {"text": rule.fallback})
     if rule.keep_empty:

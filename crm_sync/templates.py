@@ -31,6 +31,8 @@ from liquid.expression import Expression
 from liquid.token import TOKEN_TAG, Token
 
 from crm_sync.transforms import TRANSFORMS, as_text, is_lead_value, nearest, unknown_lead_value
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
 # All in characters.
 SOURCE_LIMIT = 2_000
@@ -84,7 +86,7 @@ def _remove(text: str, values: Mapping[str, object], unwanted: str) -> str:
 def _truncate(text: str, values: Mapping[str, object], length: str = "50", ending: str = "...") -> str:
     # Unlike Liquid's, the result never exceeds the length: it is that of a field of the CRM.
     if not length.isdecimal() or len(length) > 6:
-        raise TemplateError("truncate needs the number of characters to keep: truncate: 80.")
+        raise TemplateError(_("truncate needs the number of characters to keep: truncate: 80."))
     limit = int(length)
     return text if len(text) <= limit else (text[: max(limit - len(ending), 0)] + ending)[:limit]
 
@@ -95,7 +97,7 @@ def _last_word(text: str, values: Mapping[str, object]) -> str:
 
 def _date(text: str, values: Mapping[str, object], form: str) -> str:
     if not _DATE_FORMAT.fullmatch(form):
-        raise TemplateError("date knows %Y %y %m %d %H %I %M %S %p %j %a %A %b %B and %%, like %d.%m.%Y.")
+        raise TemplateError(_("date knows %Y %y %m %d %H %I %M %S %p %j %a %A %b %B and %%, like %d.%m.%Y."))
     try:
         return datetime.fromisoformat(text.strip()).strftime(form)
     except ValueError:
@@ -108,29 +110,44 @@ class _Filter(NamedTuple):
 
 
 _FILTERS = {
-    "upcase": _Filter(TRANSFORMS["upper"].apply, "In capitals: {{ company | upcase }}"),
-    "downcase": _Filter(TRANSFORMS["lower"].apply, "In small letters: {{ email | downcase }}"),
+    "upcase": _Filter(TRANSFORMS["upper"].apply, gettext_noop("In capitals: {{ company | upcase }}")),
+    "downcase": _Filter(TRANSFORMS["lower"].apply, gettext_noop("In small letters: {{ email | downcase }}")),
     "capitalize": _Filter(
         lambda text, values: text.capitalize(),
-        "First letter large, all others small: {{ action_label | capitalize }}",
+        gettext_noop("First letter large, all others small: {{ action_label | capitalize }}"),
     ),
-    "strip": _Filter(TRANSFORMS["trim"].apply, "Without spaces around it: {{ company | strip }}"),
-    "default": _Filter(_default, 'Another text where there is none: {{ company | default: "unknown" }}'),
-    "append": _Filter(_append, 'With text after it: {{ offer_id | append: "-lead" }}'),
-    "prepend": _Filter(_prepend, 'With text before it: {{ offer_id | prepend: "offer-" }}'),
-    "replace": _Filter(_replace, 'With one text in place of another: {{ phone | replace: "-", " " }}'),
-    "remove": _Filter(_remove, 'Without a text: {{ phone | remove: "-" }}'),
-    "truncate": _Filter(_truncate, "At most that many characters: {{ description | truncate: 80 }}"),
-    "date": _Filter(_date, 'A date, written your way: {{ received_at | date: "%d.%m.%Y" }}'),
-    "first_word": _Filter(TRANSFORMS["first_word"].apply, "The first word: {{ full_name | first_word }}"),
+    "strip": _Filter(
+        TRANSFORMS["trim"].apply, gettext_noop("Without spaces around it: {{ company | strip }}")
+    ),
+    "default": _Filter(
+        _default, gettext_noop('Another text where there is none: {{ company | default: "unknown" }}')
+    ),
+    "append": _Filter(_append, gettext_noop('With text after it: {{ offer_id | append: "-lead" }}')),
+    "prepend": _Filter(_prepend, gettext_noop('With text before it: {{ offer_id | prepend: "offer-" }}')),
+    "replace": _Filter(
+        _replace, gettext_noop('With one text in place of another: {{ phone | replace: "-", " " }}')
+    ),
+    "remove": _Filter(_remove, gettext_noop('Without a text: {{ phone | remove: "-" }}')),
+    "truncate": _Filter(
+        _truncate, gettext_noop("At most that many characters: {{ description | truncate: 80 }}")
+    ),
+    "date": _Filter(_date, gettext_noop('A date, written your way: {{ received_at | date: "%d.%m.%Y" }}')),
+    "first_word": _Filter(
+        TRANSFORMS["first_word"].apply, gettext_noop("The first word: {{ full_name | first_word }}")
+    ),
     "last_word": _Filter(
         _last_word,
-        'The last word; of an e-mail address, the domain: {{ email | replace: "@", " " | last_word }}',
+        gettext_noop(
+            'The last word; of an e-mail address, the domain: {{ email | replace: "@", " " | last_word }}'
+        ),
     ),
-    "digits": _Filter(TRANSFORMS["digits"].apply, "Digits only: {{ phone | digits }}"),
-    "e164": _Filter(TRANSFORMS["e164"].apply, "A phone number as +14255550100: {{ phone | e164 }}"),
+    "digits": _Filter(TRANSFORMS["digits"].apply, gettext_noop("Digits only: {{ phone | digits }}")),
+    "e164": _Filter(
+        TRANSFORMS["e164"].apply, gettext_noop("A phone number as +14255550100: {{ phone | e164 }}")
+    ),
     "country_name": _Filter(
-        TRANSFORMS["country_name"].apply, "A country by its name: {{ country_code | country_name }}"
+        TRANSFORMS["country_name"].apply,
+        gettext_noop("A country by its name: {{ country_code | country_name }}"),
     ),
 }
 FILTERS: Mapping[str, str] = MappingProxyType({name: filter_.help for name, filter_ in _FILTERS.items()})
@@ -177,7 +194,9 @@ class _Context(liquid.RenderContext):
         text = as_text(value)
         if len(text) > VALUE_LIMIT:
             raise TemplateError(
-                f"“{name}” of this lead is longer than {VALUE_LIMIT:,} characters, too long for a template."
+                _(
+                    "“{name}” of this lead is longer than {limit:,} characters, too long for a template."
+                ).format(name=name, limit=VALUE_LIMIT)
             )
         return text
 
@@ -188,7 +207,9 @@ class _Output(StringIO):
     def write(self, text: str) -> int:
         if self.tell() + len(text) > OUTPUT_LIMIT:
             raise TemplateError(
-                f"The text grows longer than {OUTPUT_LIMIT:,} characters. Shorten a long value with truncate."
+                _(
+                    "The text grows longer than {limit:,} characters. Shorten a long value with truncate."
+                ).format(limit=OUTPUT_LIMIT)
             )
         return super().write(text)
 
@@ -237,7 +258,9 @@ def _liquid_filter(apply: Callable[..., str]) -> Callable[..., str]:
 
 def _refuse_growth(length: int) -> None:
     if length > VALUE_LIMIT:
-        raise TemplateError(f"A filter makes this text longer than {VALUE_LIMIT:,} characters.")
+        raise TemplateError(
+            _("A filter makes this text longer than {limit:,} characters.").format(limit=VALUE_LIMIT)
+        )
 
 
 _environment = _Environment()
@@ -247,7 +270,11 @@ _environment = _Environment()
 def _compile(source: str) -> liquid.BoundTemplate:
     """The parsed template, once it has passed every check."""
     if len(source) > SOURCE_LIMIT:
-        raise TemplateError(f"This has {len(source):,} characters; shorten it to at most {SOURCE_LIMIT:,}.")
+        raise TemplateError(
+            _("This has {number:,} characters; shorten it to at most {limit:,}.").format(
+                number=len(source), limit=SOURCE_LIMIT
+            )
+        )
     try:
         _check_tags(source)
         template = _environment.from_string(source)
@@ -263,7 +290,9 @@ def _check_tags(source: str) -> None:
     for token in _environment.tokenizer()(source):
         if token.kind == TOKEN_TAG and token.value not in _TAGS:
             raise _error(
-                f"“{token.value}” cannot be used here, only if, elsif, else, unless, comment and raw.",
+                _("“{tag}” cannot be used here, only if, elsif, else, unless, comment and raw.").format(
+                    tag=token.value
+                ),
                 source,
                 token,
             )
@@ -278,7 +307,7 @@ def _expressions(nodes: Iterable[Node], context: liquid.RenderContext) -> Iterat
 
 def _with_inner(expression: Expression, depth: int = 0) -> Iterator[Expression]:
     if depth > EXPRESSION_DEPTH_LIMIT:
-        raise TemplateError("This condition has too many parts; make it simpler.")
+        raise TemplateError(_("This condition has too many parts; make it simpler."))
     yield expression
     for child in expression.children():
         yield from _with_inner(child, depth + 1)
@@ -292,12 +321,12 @@ def _check_expression(expression: Expression, source: str) -> None:
             _check_filter(filter_, source)
     elif isinstance(expression, RangeLiteral):
         # `(1..100000000) contains "x"` counts all the way.
-        raise _error("A range like (1..5) cannot be used here.", source, expression.token)
+        raise _error(_("A range like (1..5) cannot be used here."), source, expression.token)
 
 
 def _check_name(path: Path, source: str) -> None:
     if any(isinstance(segment, Path) for segment in path.path):
-        message = 'Put the key in quotes: campaign["utm_source"].'
+        message = _('Put the key in quotes: campaign["utm_source"].')
         raise _error(message, source, path.token)
     name = _name(path)
     if not is_lead_value(name):
@@ -312,14 +341,16 @@ def _check_filter(used: Filter, source: str) -> None:
     """Try the filter with those arguments that are known already: a wrong one is told before a lead comes."""
     filter_ = _FILTERS.get(used.name)
     if filter_ is None:
-        message = f"There is no filter “{used.name}”{nearest(used.name, FILTERS)}"
+        message = _("There is no filter “{name}”{hint}").format(
+            name=used.name, hint=nearest(used.name, FILTERS)
+        )
         raise _error(message, source, used.token)
     arguments = [as_text(arg.value.value) if isinstance(arg.value, Literal) else "1" for arg in used.args]
     named = {arg.name: "" for arg in used.args if isinstance(arg, KeywordArgument)}
     try:
         filter_.apply("2026-11-22T10:00:00Z", {}, *arguments, **named)
     except TypeError:
-        message = f"{used.name} is written otherwise. {filter_.help}"
+        message = _("{name} is written otherwise. {help}").format(name=used.name, help=_(filter_.help))
         raise _error(message, source, used.token) from None
     except TemplateError as error:
         raise _error(error.message, source, used.token) from None
@@ -354,7 +385,9 @@ def _as_condition(operand: Expression) -> Expression:
 
 
 def _refusal(error: LiquidError, source: str) -> TemplateError:
-    return _error(f"This cannot be read as Liquid: {error.message}.", source, error.token)
+    return _error(
+        _("This cannot be read as Liquid: {error}.").format(error=error.message), source, error.token
+    )
 
 
 def _error(message: str, source: str, token: Token | None) -> TemplateError:

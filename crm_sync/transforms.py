@@ -11,29 +11,32 @@ from typing import NamedTuple
 import phonenumbers
 
 from leads.countries import country_code, country_name
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
+# The labels are marked; `value_label` translates them.
 LEAD_VALUES: Mapping[str, str] = MappingProxyType(
     {
-        "id": "Lead id",
-        "first_name": "First name",
-        "last_name": "Last name",
-        "full_name": "Full name",
-        "email": "E-mail",
-        "phone": "Phone",
-        "company": "Company",
-        "title": "Job title",
-        "country": "Country, as sent",
-        "country_code": "Country code (two letters)",
-        "lead_source": "Lead source, as sent",
-        "source": "Marketplace",
-        "action": "Action code",
-        "action_label": "Action in words",
-        "publisher_id": "Publisher id",
-        "offer_id": "Offer id",
-        "offer_title": "Offer title",
-        "description": "Description",
-        "received_at": "Received at (UTC)",
-        "is_test": "Test lead",
+        "id": gettext_noop("Lead id"),
+        "first_name": gettext_noop("First name"),
+        "last_name": gettext_noop("Last name"),
+        "full_name": gettext_noop("Full name"),
+        "email": gettext_noop("E-mail"),
+        "phone": gettext_noop("Phone"),
+        "company": gettext_noop("Company"),
+        "title": gettext_noop("Job title"),
+        "country": gettext_noop("Country, as sent"),
+        "country_code": gettext_noop("Country code (two letters)"),
+        "lead_source": gettext_noop("Lead source, as sent"),
+        "source": gettext_noop("Marketplace"),
+        "action": gettext_noop("Action code"),
+        "action_label": gettext_noop("Action in words"),
+        "publisher_id": gettext_noop("Publisher id"),
+        "offer_id": gettext_noop("Offer id"),
+        "offer_title": gettext_noop("Offer title"),
+        "description": gettext_noop("Description"),
+        "received_at": gettext_noop("Received at (UTC)"),
+        "is_test": gettext_noop("Test lead"),
     }
 )
 # Any key that a lead brought may follow one of these.
@@ -45,23 +48,32 @@ def is_lead_value(name: str) -> bool:
     return name in LEAD_VALUES or any(name.startswith(prefix) and name != prefix for prefix in PREFIXES)
 
 
+def value_label(name: str) -> str:
+    """A lead value in words; a key that a lead brought is its own."""
+    return _(LEAD_VALUES[name]) if name in LEAD_VALUES else name
+
+
 def unknown_lead_value(name: str) -> str:
     """The sentence that refuses a name which is no lead value."""
     if f"{name}." in PREFIXES:
-        return f"“{name}” needs a key after it: “{name}.utm_source”, for instance."
+        return _("“{name}” needs a key after it: “{name}.utm_source”, for instance.").format(name=name)
     known = [*LEAD_VALUES, *(f"{prefix}<key>" for prefix in PREFIXES)]
-    return f"There is no lead value “{name}”{nearest(name, known)}"
+    return _("There is no lead value “{name}”{hint}").format(name=name, hint=nearest(name, known))
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """The known name that this one was probably meant to be; "" where none is near."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), "")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name: a suggestion, or else what there is to choose from."""
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f"; did you mean “{close[0]}”?"
+    if close := closest(name, known):
+        return _("; did you mean “{name}”?").format(name=close)
     if not 0 < len(known) <= 25:  # nobody reads a longer list
         return "."
-    return f". Choose one of: {', '.join(known)}."
+    return _(". Choose one of: {names}.").format(names=", ".join(known))
 
 
 def as_text(value: object) -> str:
@@ -121,17 +133,20 @@ def _date(text: str, values: Mapping[str, object]) -> str:
         return text
 
 
+# Labels are marked, and translated where they are shown.
 TRANSFORMS: Mapping[str, Transform] = MappingProxyType(
     {
-        "trim": Transform("Without spaces around it", lambda text, values: text.strip()),
-        "upper": Transform("IN CAPITALS", lambda text, values: text.upper()),
-        "lower": Transform("in small letters", lambda text, values: text.lower()),
-        "title": Transform("With Initial Capitals", _title),
-        "first_word": Transform("First word", _first_word),
-        "digits": Transform("Digits only", _digits),
-        "e164": Transform("Phone number as +14255550100", _e164),
-        "iso_country": Transform("Country as two letters", lambda text, values: country_code(text) or text),
-        "country_name": Transform("Country by its name", _country_name),
-        "date": Transform("Date as 2026-11-22", _date),
+        "trim": Transform(gettext_noop("Without spaces around it"), lambda text, values: text.strip()),
+        "upper": Transform(gettext_noop("IN CAPITALS"), lambda text, values: text.upper()),
+        "lower": Transform(gettext_noop("in small letters"), lambda text, values: text.lower()),
+        "title": Transform(gettext_noop("With Initial Capitals"), _title),
+        "first_word": Transform(gettext_noop("First word"), _first_word),
+        "digits": Transform(gettext_noop("Digits only"), _digits),
+        "e164": Transform(gettext_noop("Phone number as +14255550100"), _e164),
+        "iso_country": Transform(
+            gettext_noop("Country as two letters"), lambda text, values: country_code(text) or text
+        ),
+        "country_name": Transform(gettext_noop("Country by its name"), _country_name),
+        "date": Transform(gettext_noop("Date as 2026-11-22"), _date),
     }
 )

@@ -351,7 +351,7 @@ def shown(request: HttpRequest, editing: Editing) -> dict[str, Any]:
         "troubles": troubles(request, owner),
         "held": held(owner.route).count() if owner.route else 0,
         "asked_for": _asked_for(editing),
-        "filters": templates.FILTERS.items(),
+        "filters": [(name, _(help_text)) for name, help_text in templates.FILTERS.items()],
         **shown_live(request, editing),
     }
 

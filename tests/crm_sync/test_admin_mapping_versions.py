@@ -54,7 +54,7 @@ def test_what_changes_is_said_row_by_row_before_it_is_live() -> None:
     page = Screen(demo.route).fill(0, transform="e164").add(**NO_MAIL)
     assert page.send("Publish").url == url_of(demo.route, "mapping_publish")
     text = read(demo.route)
-    assert "Row 2: “Phone” now phone number as +14255550100" in text
+    assert "Row 2: “Phone” now “Phone number as +14255550100”" in text
     assert "Row 1 added: “Email” is left out" in text
     assert demo.route.live_mapping.number == 1
 

@@ -18,7 +18,11 @@ def said(before: list[Rule], after: list[Rule]) -> list[str]:
 @pytest.mark.parametrize(
     ("was", "now", "words"),
     [
-        (PHONE, Rule("phone", "field", source="phone", transform="e164"), "now phone number as +14255550100"),
+        (
+            PHONE,
+            Rule("phone", "field", source="phone", transform="e164"),
+            "now “Phone number as +14255550100”",
+        ),
         (Rule("phone", "field", source="phone", transform="e164"), PHONE, "now as it is"),
         (PHONE, Rule("phone", "field", source="title"), "now gets Job title"),
         (PHONE, Rule("phone", "constant", value="1"), "now is always “1”"),

@@ -84,7 +84,7 @@ def test_j8_a_draft_is_told_in_words_and_tried_on_the_last_leads_before_it_is_li
     assert {each["telephone1"] for each in crm.leads.values()} == {PHONE, PHONE + EXTENSION}
 
     desk.press("Publish…")
-    desk.reads("“Business Phone” gets Phone (phone number as +14255550100)", "“Mobile Phone” gets Phone")
+    desk.reads("“Business Phone” gets Phone (Phone number as +14255550100)", "“Mobile Phone” gets Phone")
     desk.reads(
         f"Tried on the last {LEADS} leads", f"{WITH_EXTENSION} would fail", "characters; the CRM allows 20"
     )
