@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from crm_sync import connectors
@@ -26,7 +27,7 @@ from leads.vault import EncryptedJSONField
 class Destination(models.Model):
     """One CRM account: connector, settings, secrets, limits."""
 
-    name = models.CharField(max_length=100, unique=True)
+    name = models.CharField(_("name"), max_length=100, unique=True)
     connector = models.CharField(_("kind of CRM"), max_length=40)
     settings = models.JSONField(default=dict, blank=True)
     secrets = EncryptedJSONField(default=dict, blank=True, editable=False)
@@ -76,6 +77,7 @@ class Destination(models.Model):
             )
         ]
         verbose_name = _("CRM connection")
+        verbose_name_plural = _("CRM connections")
         permissions = [
             ("test_destination", "Can test a CRM connection"),
             ("pause_destination", "Can pause and resume a CRM connection"),
@@ -117,6 +119,16 @@ class Destination(models.Model):
                 _described.clear()
             _described[key] = replace(declared, fields=fields, any_field=declared.any_field and not stored)
         return _described[key]
+
+    @property
+    def spec_in_words(self) -> Spec:
+        """`spec` for reading, in the language of who reads it; the CRM's own words for its fields stay.
+
+        Raises connectors.UnknownConnector.
+        """
+        declared, spec = connectors.get(self.connector).spec, self.spec
+        said = declared.in_words()
+        return said if spec is declared else replace(said, fields=spec.fields, any_field=spec.any_field)
 
     @property
     def is_demo(self) -> bool:
@@ -166,7 +178,7 @@ class FieldCatalogue(models.Model):
     fields = models.JSONField(default=list)
 
     def __str__(self) -> str:
-        return f"Fields of {self.destination}"
+        return gettext("Fields of %(crm)s") % {"crm": self.destination}
 
     def as_fields(self) -> tuple[TargetField, ...]:
         """What `crm_sync.catalogue.store` was given."""
@@ -242,7 +254,8 @@ class Outage(models.Model):
         indexes = [models.Index(fields=["started_at"], condition=Q(closed_at=None), name="outage_open")]
 
     def __str__(self) -> str:
-        return f"{self.destination} since {self.started_at:%Y-%m-%d %H:%M}"
+        since = f"{self.started_at:%Y-%m-%d %H:%M}"
+        return gettext("%(crm)s since %(since)s") % {"crm": self.destination, "since": since}
 
 
 # --- Routes and mappings -------------------------------------------------------------------------------------
@@ -251,7 +264,7 @@ class Outage(models.Model):
 class Route(models.Model):
     """Offer -> destination, with its conditions."""
 
-    offer = models.ForeignKey(Offer, models.CASCADE, related_name="routes")
+    offer = models.ForeignKey(Offer, models.CASCADE, related_name="routes", verbose_name=_("offer"))
     destination = models.ForeignKey(
         Destination, models.CASCADE, related_name="routes", verbose_name=_("CRM connection")
     )
@@ -272,6 +285,8 @@ class Route(models.Model):
 
     class Meta:
         ordering = ["offer", "id"]
+        verbose_name = _("route")
+        verbose_name_plural = _("routes")
         constraints = [
             # Also what makes a delivery's key one per lead and destination.
             models.UniqueConstraint(
@@ -350,6 +365,8 @@ class MappingVersion(models.Model):
 
     class Meta:
         ordering = ["-number"]
+        verbose_name = _("field mapping")
+        verbose_name_plural = _("field mappings")
         permissions = [("publish_mappingversion", "Can publish a field mapping")]
         constraints = [
             models.CheckConstraint(
@@ -412,7 +429,9 @@ class FieldRule(models.Model):
     template = models.TextField(_("text"), blank=True)
     table = models.JSONField(_("value list"), default=dict, blank=True)
     transform = models.CharField(
-        max_length=20, blank=True, choices=[(slug, transform.label) for slug, transform in TRANSFORMS.items()]
+        max_length=20,
+        blank=True,
+        choices=[(slug, _(transform.label)) for slug, transform in TRANSFORMS.items()],
     )
     fallback = models.TextField(_("if empty"), blank=True)
     when = models.JSONField(_("only when"), default=dict, blank=True)
@@ -421,6 +440,7 @@ class FieldRule(models.Model):
     class Meta:
         ordering = ["position", "id"]
         verbose_name = _("row")
+        verbose_name_plural = _("rows")
 
     def __str__(self) -> str:
         return self.target
@@ -551,6 +571,7 @@ class Delivery(models.Model):
     class Meta:
         ordering = ["-created_at", "-id"]
         verbose_name = _("sending")
+        verbose_name_plural = _("sendings")
         permissions = [
             ("retry_delivery", "Can retry a sending"),
             ("cancel_delivery", "Can cancel a sending"),
@@ -661,7 +682,7 @@ class Attempt(models.Model):
         constraints = [models.UniqueConstraint(fields=["delivery", "number"], name="attempt_number")]
 
     def __str__(self) -> str:
-        return f"Try {self.number}"
+        return gettext("Try %(number)s") % {"number": self.number}
 
     @property
     def duration_ms(self) -> int | None:
@@ -719,6 +740,7 @@ class DemoRecord(models.Model):
     class Meta:
         ordering = ["-created_at", "-id"]
         verbose_name = _("demo CRM record")
+        verbose_name_plural = _("demo CRM records")
         permissions = [
             ("remove_demo", "Can remove all demo data"),
             ("switch_demo", "Can switch the demo CRM's behaviour"),
