@@ -128,22 +128,13 @@ def _outages(states: Sequence[DestinationState]) -> dict[int, datetime]:
 def _outage(name: str, state: DestinationState, waiting: int, since: datetime, now: datetime) -> str:
     named = {
         "crm": name,
-        "refuses": mails.refuses(state.reason),
         "number": f"{waiting:,}",
         "since": words.clock(since, now),
         "because": mails.because(state.reason),
     }
-    said = (
-        ngettext(
-            "%(crm)s %(refuses)s %(number)s lead since %(since)s%(because)s. Intake is fine; nothing is lost.",
-            "%(crm)s %(refuses)s %(number)s leads since %(since)s%(because)s. Intake is fine; nothing is lost.",
-            waiting,
-        )
-        if waiting
-        else _("%(crm)s %(refuses)s leads since %(since)s%(because)s. Intake is fine; nothing is lost.")
-    )
+    said = f"{mails.takes_none(state.reason, waiting) % named} {_('Intake is fine; nothing is lost.')}"
     mend = [_("Mend its settings.")] if state.state == state.State.STOPPED else []
-    return " ".join([said % named, *mend, mails.next_try(state.until, now, words.clock)])
+    return " ".join([said, *mend, mails.next_try(state.until, now, words.clock)])
 
 
 def _by_themselves() -> Iterator[Notice]:
@@ -170,10 +161,10 @@ def _recovered(now: datetime) -> Iterator[Notice]:
         .defer("destination__secrets")[:AT_MOST]
     ):
         name = f"{outage.destination}{_demo(outage.destination.is_demo)}"
-        since = _("since %(time)s") % {"time": words.clock(outage.recovered_at, now)}
+        since = words.clock(outage.recovered_at, now)
         yield Notice(
             "well",
-            f"{mails.over(name, outage.affected, outage.delivered, f' {since}')}.",
+            f"{mails.over(name, outage.affected, outage.delivered, since)}.",
             reverse("admin:crm_sync_destination_change", args=[outage.destination_id]),
             _("Open the CRM connection"),
         )

@@ -2,11 +2,12 @@ from collections.abc import Callable
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.utils.translation import gettext_lazy
 
 
 class CrmSyncConfig(AppConfig):
     name = "crm_sync"
-    verbose_name = "CRM sync"
+    verbose_name = gettext_lazy("CRM sync")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

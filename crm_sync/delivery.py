@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from crm_sync import backoff, blame, catalogue, health
 from crm_sync.claiming import LEASE
@@ -208,7 +209,7 @@ def _close_tries(delivery: Delivery, at: datetime) -> None:
     """Close the try whose lease a late success ends: nobody would take it back if its worker were dead."""
     Attempt.objects.filter(delivery=delivery, finished_at=None).update(
         outcome=Attempt.Outcome.LOST,
-        reason="An earlier try turned out to have arrived while this one was under way.",
+        reason=_("An earlier try turned out to have arrived while this one was under way."),
         uncertain=True,
         finished_at=at,
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin.widgets import AdminIntegerFieldWidget, AdminTextInputWidget
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from crm_sync import connectors
@@ -145,7 +146,7 @@ def destination_form(spec: Spec) -> type[BaseDestinationForm]:
         fields[setting_input(setting)] = _setting_field(setting)
         if setting.secret and not setting.required:
             fields[clear_input(setting)] = forms.BooleanField(
-                label=_("Remove the %(secret)s") % {"secret": setting.label.lower()}, required=False
+                label=_("Remove: %(secret)s") % {"secret": setting.label}, required=False
             )
     return type("DestinationForm", (BaseDestinationForm,), fields)
 
@@ -179,7 +180,7 @@ class RouteForm(forms.ModelForm):
     actions = forms.MultipleChoiceField(
         label=_("Only these actions"),
         required=False,
-        choices=[(code, f"{action.label} ({code})") for code, action in ACTIONS.items()],
+        choices=lambda: [(code, f"{gettext(action.label)} ({code})") for code, action in ACTIONS.items()],
         widget=forms.CheckboxSelectMultiple,
         help_text=_("None ticked: leads of every action."),
     )
@@ -236,4 +237,4 @@ class SwitchForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         widget: Any = self.fields["field"].widget
-        widget.choices = [(target.name, target.label) for target in connectors.get("demo").spec.fields]
+        widget.choices = [(each.name, each.label) for each in connectors.get("demo").spec.in_words().fields]

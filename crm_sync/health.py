@@ -6,7 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, override
 
 from crm_sync import backoff, catalogue, limits
 from crm_sync.connectors.base import Check, Connector, Stopped
@@ -52,7 +55,8 @@ def rest(state: DestinationState, at: datetime) -> None:
     """The limit a day is reached: wait for the next one. Saves."""
     most = state.destination.max_per_day
     wait = (limits.next_day(at) - at).total_seconds()
-    _slow(state, f"The limit of {most:,} pushes a day is reached; it is set on the CRM connection.", wait, at)
+    reason = _("The limit of {most:,} pushes a day is reached; it is set on the CRM connection.")
+    _slow(state, reason.format(most=most), wait, at)
     state.save(update_fields=["state", "reason", "since", "until"])
 
 
@@ -127,22 +131,32 @@ def _described(connector: Connector) -> Sequence[TargetField] | None:
 
 def check(destination: Destination, *, at: datetime) -> Check:
     """Test a connection; creates nothing there. A stopped destination that passes is probed with the next lead."""
+    with override(settings.LANGUAGE_CODE):  # what is found is stored, for readers of every language
+        return _check(destination, at)
+
+
+def _check(destination: Destination, at: datetime) -> Check:
     fields: Sequence[TargetField] | None = None
     try:
-        connector, _ = connect(destination)
+        connector = connect(destination)[0]
         result = connector.check()
         fields = _described(connector) if result.ok and connector.spec.describes else None
     except VaultError as error:
         result = Check(ok=False, findings=(str(error),), outcome=None)
     except Exception as error:
         logger.exception("Testing %s: the connector raised", destination)
-        result = Check(ok=False, findings=(f"An error of this software: {error}",), outcome=None)
+        told = _("An error of this software: {error}").format(error=error)
+        result = Check(ok=False, findings=(told,), outcome=None)
     with transaction.atomic():
         state = DestinationState.objects.select_for_update().get(pk=destination.pk)
         if fields is not None:
             catalogue.store(destination, fields, at)
-            told = f"{len(fields):,} fields of the CRM were read; the field mapping offers them."
-            result = replace(result, findings=(*result.findings, told))
+            told = ngettext(
+                "{number:,} field of the CRM was read; the field mapping offers it.",
+                "{number:,} fields of the CRM were read; the field mapping offers them.",
+                len(fields),
+            )
+            result = replace(result, findings=(*result.findings, told.format(number=len(fields))))
         state.checked_at, state.findings = at, list(result.findings)
         state.credentials_expire_on = result.expires_on
         if state.state == state.State.STOPPED:

@@ -11,6 +11,8 @@ from functools import cache
 from typing import Any, TypeAlias, assert_never
 
 from django.db import DatabaseError
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from crm_sync import catalogue, clock, connectors, demo
 from crm_sync.connectors.base import Connector, Item, Stopped, outcome_reason
@@ -56,15 +58,15 @@ def reason_of(result: Result) -> str:
     """What a result says, for people."""
     match result:
         case Delivered(existed=True, note=note):
-            return " ".join(filter(None, ("It was there already, from an earlier try.", note)))
+            return " ".join(filter(None, (_("It was there already, from an earlier try."), note)))
         case Delivered(note=note):
             return note
         case Unmappable(problems=problems):
             return " ".join(f"{problem.target}: {problem.message}" for problem in problems)
         case Crashed():
-            return "An error of this software. The log has the details; please report it."
+            return _("An error of this software. The log has the details; please report it.")
         case Interrupted():
-            return "The worker was interrupted during this try; the record may have been written."
+            return _("The worker was interrupted during this try; the record may have been written.")
         case Rejected() | RetryLater() | Throttled() | DestinationFault():
             return result.reason
         case _:
@@ -144,16 +146,21 @@ def read_fields(destination: Destination, at: datetime) -> tuple[str, bool]:
     Raises leads.vault.VaultError where no key opens the destination's secrets.
     """
     if not destination.spec.describes:
-        return f"{destination.spec.label} has no list of fields to read.", False
-    connector, _ = connect(destination, deadline=DESCRIBE_DEADLINE)
+        return _("{kind} has no list of fields to read.").format(kind=_(destination.spec.label)), False
+    connector = connect(destination, deadline=DESCRIBE_DEADLINE)[0]
     try:
         fields = connector.known_fields()
     except Stopped as error:
-        return f"The CRM does not tell its fields: {outcome_reason(error.outcome)}", False
+        reason = outcome_reason(error.outcome)
     except NoAnswer as error:
-        return f"The CRM does not tell its fields: {error.reason}", False
-    catalogue.store(destination, fields, at)
-    return f"{len(fields):,} fields of the CRM were read.", True
+        reason = error.reason
+    else:
+        catalogue.store(destination, fields, at)
+        said = ngettext(
+            "{number:,} field of the CRM was read.", "{number:,} fields of the CRM were read.", len(fields)
+        )
+        return said.format(number=len(fields)), True
+    return _("The CRM does not tell its fields: {reason}").format(reason=reason), False
 
 
 def read_fields_again(at: datetime) -> None:
@@ -166,7 +173,7 @@ def read_fields_again(at: datetime) -> None:
     working = stale.exclude(state__state__in=[DestinationState.State.STOPPED, DestinationState.State.PAUSED])
     for destination in working.order_by("pk"):
         try:
-            said, _ = read_fields(destination, at)
+            said = read_fields(destination, at)[0]
             logger.info("%s: %s", destination, said)
         except VaultError as error:
             logger.info("%s: %s", destination, error)
@@ -189,7 +196,7 @@ def prepare(lease: Claim) -> Push | Unmappable | RetryLater | Crashed:
         return Push(lease, connector, recorder, record)
     except DatabaseError:
         logger.warning("Sending %s: our database was away", lease.delivery.pk, exc_info=True)
-        return RetryLater("Our own database was away. Nothing was sent.")
+        return RetryLater(_("Our own database was away. Nothing was sent."))
     except Exception:
         return _crashed(lease)
 

@@ -20,6 +20,9 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from crm_sync import by_hand, connectors, routing
 from crm_sync.connectors.base import Connector
@@ -40,17 +43,20 @@ SLICE = 500
 MAPPED_AT_ONCE = 200
 REASON = 300  # characters
 MOST_REASONS = 200
-OTHER_REASONS = "Another reason: the lead's own page says which, once it was sent."
+OTHER_REASONS = gettext_noop("Another reason: the lead's own page says which, once it was sent.")
 NEVER = "new"  # what a sending was before that the replay itself made
 
 State, Held = Delivery.State, Delivery.Held
 
 # Why a sending can be replayed, as the form names it, and which sendings that means.
-WHYS: Mapping[str, tuple[str, Q]] = {
-    "rejected": ("Refused by the CRM", Q(state=State.REJECTED)),
-    Held.MAPPING_BROKEN: ("Held: the field mapping was broken", Q(held_reason=Held.MAPPING_BROKEN)),
-    Held.GAVE_UP: ("Held: given up after about three days", Q(held_reason=Held.GAVE_UP)),
-    Held.BUG: ("Held: an error of this software", Q(held_reason=Held.BUG)),
+WHYS: Mapping[str, tuple[Promise, Q]] = {
+    "rejected": (gettext_lazy("Refused by the CRM"), Q(state=State.REJECTED)),
+    Held.MAPPING_BROKEN: (
+        gettext_lazy("Held: the field mapping was broken"),
+        Q(held_reason=Held.MAPPING_BROKEN),
+    ),
+    Held.GAVE_UP: (gettext_lazy("Held: given up after about three days"), Q(held_reason=Held.GAVE_UP)),
+    Held.BUG: (gettext_lazy("Held: an error of this software"), Q(held_reason=Held.BUG)),
 }
 
 
@@ -136,7 +142,7 @@ class Range:
 
 def _any_failure() -> Q:
     found = Q()
-    for _, condition in WHYS.values():
+    for _label, condition in WHYS.values():
         found |= condition
     return found
 
@@ -307,15 +313,15 @@ def undo(job: Job, at: datetime) -> Step:
     cursor = {"undone": 0, "taken_back": 0, **(job.cursor or {"after": 0, "before": {}})}
     everything = put_back(job)
     chunk = everything[cursor["undone"] : cursor["undone"] + SLICE]
-    open_ = Delivery.objects.filter(job=job, pk__in=[pk for _, pk, _, _ in chunk]).order_by("pk")
+    open_ = Delivery.objects.filter(job=job, pk__in=[row[1] for row in chunk]).order_by("pk")
     tries = {
         sending.pk: sending.tries
         for sending in open_.filter(state__in=[State.WAITING, State.HELD])
         .select_for_update(of=("self",))
         .only("pk", "tries")
     }
-    untouched = [(was, pk) for was, pk, before, _ in chunk if tries.get(pk) == before]
-    for was in {was for was, _ in untouched}:
+    untouched = [(was, pk) for was, pk, before, _place_of in chunk if tries.get(pk) == before]
+    for was in {was for was, _pk in untouched}:
         cursor["taken_back"] += _take_back(was, [pk for its, pk in untouched if its == was], at)
     cursor["undone"] += len(chunk)
     return Step(cursor, job.done, job.total, finished=cursor["undone"] >= len(everything))
@@ -400,7 +406,7 @@ def note(job: Job, found: Rehearsed, at: datetime) -> Step:
 def _place(reasons: list[str], reason: str) -> int:
     """Where a reason stands in the list; it is added, until there are too many to tell apart."""
     if reason not in reasons and len(reasons) >= MOST_REASONS:
-        reason = OTHER_REASONS
+        reason = _(OTHER_REASONS)
     if reason not in reasons:
         reasons.append(reason)
     return reasons.index(reason)
@@ -436,11 +442,12 @@ class _Rehearsal:
         except Exception:
             trace = mask_literals(traceback.format_exc(), destination.secrets.values())
             logger.error("Dry run of lead %s: making its request failed\n%s", sending.lead_id, trace)  # noqa: TRY400
-            return "An error of this software. The log has the details; please report it."
+            return _("An error of this software. The log has the details; please report it.")
         empty = [
-            field.label for field in connector.spec.fields if field.required and field.name not in record
+            _(field.label) for field in connector.spec.fields if field.required and field.name not in record
         ]
-        return f"Required by the CRM, and empty: {', '.join(empty)}."[:REASON] if empty else ""
+        said = _("Required by the CRM, and empty: %(fields)s.") % {"fields": ", ".join(empty)}
+        return said[:REASON] if empty else ""
 
     def _rules_of(self, route: Route) -> tuple[Rule, ...]:
         if route.pk not in self._rules:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
+from django.utils.translation import gettext as _
 
 from crm_sync import claiming
 from crm_sync.models import Delivery, MappingVersion, Route
@@ -128,7 +129,7 @@ def _owed(lead: Lead, route: Route, broken: tuple[str, str], now: datetime) -> D
     if _is_dnc(lead) and lead.offer.dnc_policy != Offer.DncPolicy.PUSH:
         if lead.offer.dnc_policy == Offer.DncPolicy.ARCHIVE:
             return None
-        new.hold(Delivery.Held.DNC, "Do not contact. Microsoft sent this for information.")
+        new.hold(Delivery.Held.DNC, _("Do not contact. Microsoft sent this for information."))
     elif route.needs_approval:
         new.hold(Delivery.Held.APPROVAL)
     elif broken[0]:

@@ -11,10 +11,11 @@ from typing import Any
 from uuid import UUID
 
 import httpx2
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, override
 
 from crm_sync import connectors, health, limits
 from crm_sync.connectors.base import Record, Stopped, outcome_reason
@@ -69,8 +70,9 @@ def _requests(destination: Destination, record: Record, key: str) -> DryRun:
     try:
         kind = connectors.get(destination.connector)
         connector = kind(destination.all_settings(), http, fields=destination.spec.fields, site=site())
-        for request in connector.requests(record, key=key):
-            connector.show(request)
+        with override(settings.LANGUAGE_CODE):  # as a worker would make them
+            for request in connector.requests(record, key=key):
+                connector.show(request)
     except Stopped as refused:
         return DryRun(dict(record), error=outcome_reason(refused.outcome))
     except VaultError as error:

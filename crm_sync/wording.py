@@ -58,15 +58,15 @@ def capped(number: int, cap: int) -> str:
 def kind_of(destination: Destination) -> str:
     """The kind of CRM in words; the bare name of one that this version does not have."""
     try:
-        return destination.spec.label
+        return _(destination.spec.label)
     except connectors.UnknownConnector:
         return _("%(connector)s (not part of this version)") % {"connector": destination.connector}
 
 
 def spec_of(destination: Destination) -> Spec | None:
-    """What the connector declares; None where this version does not have it."""
+    """What the connector declares, for reading; None where this version does not have it."""
     try:
-        return destination.spec
+        return destination.spec_in_words
     except connectors.UnknownConnector:
         return None
 

@@ -166,7 +166,7 @@ def _counts() -> list[tuple[str, int]]:
 
 
 def _labelled(record: dict[str, Any]) -> list[tuple[str, str, str]]:
-    labels = {target.name: target.label for target in connectors.get("demo").spec.fields}
+    labels = {target.name: target.label for target in connectors.get("demo").spec.in_words().fields}
     return [
         (
             name,

@@ -45,7 +45,7 @@ def sample(page: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpRespons
         tell(request, _("This version has no connector of that kind: nothing can be sent."), messages.ERROR)
         return HttpResponseRedirect(url)
     made = trial.sample_of(destination)
-    labels = {target.name: target.label for target in destination.spec.fields}
+    labels = {target.name: target.label for target in destination.spec_in_words.fields}
     context = {
         **page.admin_site.each_context(request),
         "opts": page.opts,

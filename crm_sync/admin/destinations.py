@@ -97,7 +97,7 @@ class DestinationAdmin(Page):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": _("Add CRM connection"),
-            "kinds": [connector.spec for connector in connectors.all()],
+            "kinds": [connector.spec.in_words() for connector in connectors.all()],
             "query": request.GET.copy(),
             "media": self.media,
         }
@@ -232,7 +232,7 @@ def _check(destination: Destination) -> Check:
 
 def _chosen(request: HttpRequest) -> Spec | None:
     slug = request.GET.get("connector", "")
-    return connectors.get(slug).spec if slug in connectors.REGISTRY else None
+    return connectors.get(slug).spec.in_words() if slug in connectors.REGISTRY else None
 
 
 def _told_expiry(destination: Destination | None) -> bool:

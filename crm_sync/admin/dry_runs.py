@@ -83,7 +83,7 @@ def show(page: admin.ModelAdmin, request: HttpRequest, pk: int, lead: UUID) -> H
 
 def _run(route: Route, lead: Lead, sending: Delivery | None, discreet: Discretion | None) -> dict[str, Any]:
     try:
-        labels = {target.name: target.label for target in route.destination.spec.fields}
+        labels = {target.name: target.label for target in route.destination.spec_in_words.fields}
     except connectors.UnknownConnector as error:
         return {"error": str(error)}
     without = sending.without if sending else []

@@ -106,7 +106,7 @@ def publish_for_all(page: admin.ModelAdmin, request: HttpRequest, pk: int) -> Ht
 
 
 def _show(page: admin.ModelAdmin, request: HttpRequest, destination: Destination) -> HttpResponse:
-    spec = destination.spec
+    spec = destination.spec_in_words
     routes = list(unpublished(destination))
     live = destination.live_mapping
     context = {
@@ -142,7 +142,8 @@ def _publish(page: admin.ModelAdmin, request: HttpRequest, destination: Destinat
     worked_in.decide(page, request, [route.offer for route in routes])
     for route in routes:
         publishing.publish_rules(route, (), timezone.now(), request.user)
-        page.log_change(request, destination, _log(route))
+        log = f"Published the inherited rows for {clip(route.offer.title, 80)}."
+        page.log_change(request, destination, log)
     said = ngettext(
         "Published for %(number)s offer: its leads go to %(crm)s from now on.",
         "Published for %(number)s offers: their leads go to %(crm)s from now on.",
@@ -156,10 +157,6 @@ def _publish(page: admin.ModelAdmin, request: HttpRequest, destination: Destinat
             messages.WARNING,
         )
     return HttpResponseRedirect(_url(request, destination))
-
-
-def _log(route: Route) -> str:
-    return _("Published the inherited rows for %(offer)s.") % {"offer": clip(route.offer.title, 80)}
 
 
 def _url(request: HttpRequest, destination: Destination) -> str:

@@ -90,7 +90,7 @@ def _why_not(sending: Delivery) -> str:
 
 
 def _ask(page: admin.ModelAdmin, request: HttpRequest, sending: Delivery) -> HttpResponse:
-    spec = sending.destination.spec
+    spec = sending.destination.spec_in_words
     labels = {target.name: target.label for target in spec.fields}
     run = trial.dry_run(sending.route, sending.lead, without=sending.without)
     context: dict[str, Any] = {

@@ -131,7 +131,7 @@ class RangeForm(forms.Form):
             for name, label in (("since", "from"), ("until", "before"))
         )
         received = " ".join(filter(None, ("received", since, until))) if since or until else ""
-        why = replay.WHYS[chosen["why"]][0] if chosen["why"] else ""
+        why = str(replay.WHYS[chosen["why"]][0]) if chosen["why"] else ""
         why = why[:1].lower() + why[1:]
         reason = f"“{clip(chosen['group'], 80)}”" if chosen["group"] else ""
         never = "with leads never sent there" if chosen["never_sent"] else ""

@@ -17,6 +17,8 @@ from leads.models import Offer
 from leads.wording import clip
 
 MAY_DECIDE = "leads.change_offer"
+# In English: the log is for readers of every language.
+_LOGGED = {Offer.WorkedIn.CRM.value: "In the CRM", Offer.WorkedIn.HERE.value: "Here"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,5 +79,4 @@ def decide(page: admin.ModelAdmin, request: HttpRequest, offers: Iterable[Offer]
     for offer in undecided(request, offers):
         offer.worked_in = chosen
         offer.save(update_fields=["worked_in"])
-        where = next(each.label for each in choices() if each.value == chosen)
-        page.log_change(request, offer, _("Leads are worked on: %(where)s") % {"where": where})
+        page.log_change(request, offer, f"Leads are worked on: {_LOGGED[chosen]}")

@@ -186,7 +186,7 @@ def test_an_optional_secret_can_be_removed_and_another_one_set() -> None:
     save("erin", destination, clear_secret="on")
     destination.refresh_from_db()
     assert destination.secrets == {}
-    assert "Remove the signing secret" not in text_of(signed_in("erin"), url_of(destination))
+    assert "Remove: Signing secret" not in text_of(signed_in("erin"), url_of(destination))
     save("erin", destination, setting_secret=SECRET)
     destination.refresh_from_db()
     assert destination.secrets == {"secret": SECRET}
