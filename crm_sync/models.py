@@ -533,7 +533,7 @@ class Delivery(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     held_reason = models.CharField(max_length=20, choices=Held.choices, blank=True)
     due_at = models.DateTimeField(default=timezone.now)
-    tries = models.PositiveIntegerField(default=0)
+    tries = models.PositiveIntegerField(_("tries"), default=0)
     strikes = models.PositiveIntegerField(
         default=0, help_text="Tries that count towards giving up; those at a sick destination do not."
     )

@@ -3,7 +3,9 @@
 Texts are marked where they are declared, and translated by `in_words` where they are shown.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 from leads.texts import gettext as _
@@ -58,6 +60,22 @@ DUPLICATES = Setting(
 )
 
 
+_TYPES: Mapping[FieldType, str] = MappingProxyType(
+    {
+        "text": gettext_noop("text"),
+        "email": gettext_noop("e-mail address"),
+        "phone": gettext_noop("phone number"),
+        "url": gettext_noop("web address"),
+        "number": gettext_noop("number"),
+        "flag": gettext_noop("yes or no"),
+        "choice": gettext_noop("choice"),
+        "date": gettext_noop("date"),
+        "reference": gettext_noop("another record"),
+        "any": gettext_noop("any value"),
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class TargetField:
     """One field of the CRM's record. `max_length` in the unit of its Spec, 0: no limit known.
@@ -77,6 +95,11 @@ class TargetField:
     choices: tuple[tuple[str, str], ...] = ()
     suggested: dict[str, object] | None = None
     always: bool = False
+
+    @property
+    def type_in_words(self) -> str:
+        """What it takes, in the language of who reads it."""
+        return _(_TYPES[self.type])
 
 
 @dataclass(frozen=True, slots=True)

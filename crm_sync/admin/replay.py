@@ -66,7 +66,10 @@ class RangeForm(forms.Form):
     """Which sendings. Its names are also those of the filters of the list that leads here."""
 
     offer = forms.ModelChoiceField(
-        Offer.objects.all(), required=False, empty_label=gettext_lazy("Every offer")
+        Offer.objects.all(),
+        label=gettext_lazy("Offer"),
+        required=False,
+        empty_label=gettext_lazy("Every offer"),
     )
     destination = forms.ModelChoiceField(
         Destination.objects.defer("secrets"),
