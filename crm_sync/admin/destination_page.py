@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from crm_sync import limits
+from crm_sync import connection_words, limits
 from crm_sync import wording as words
 from crm_sync.admin import groups, tries
 from crm_sync.models import Delivery, Destination, DestinationState
@@ -67,8 +67,8 @@ def context(request: HttpRequest, destination: Destination) -> dict[str, Any]:
     state = tries.connection(request, destination.state)
     return {
         "state": state,
-        "sentence": words.connection_state(state, now),
-        "advice": words.connection_advice(state),
+        "sentence": connection_words.connection_state(state, now),
+        "advice": connection_words.connection_advice(state),
         "pause_reason": state.reason if state.state == state.State.PAUSED else "",
         "queue": _queue(destination, now),
         "tested": words.ago(state.checked_at),
@@ -152,7 +152,9 @@ def _credentials(destination: Destination, now: datetime) -> Credentials | None:
     if known is None:
         return Credentials(changed)
     today, told = timezone.localdate(now), told_expiry(destination) is not None
-    return Credentials(changed, words.expiry(known, today, told=told), (known - today).days <= 30, told)
+    return Credentials(
+        changed, connection_words.expiry(known, today, told=told), (known - today).days <= 30, told
+    )
 
 
 def told_expiry(destination: Destination) -> date | None:

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
-from crm_sync import clock, limits, trial
+from crm_sync import clock, connection_words, limits, trial
 from crm_sync import wording as words
 from crm_sync.admin.dry_runs import record_rows
 from crm_sync.admin.pages import require, tell
@@ -76,7 +76,9 @@ def _asked(destination: Destination) -> dict[str, Any]:
         "title": title % {"crm": destination},
         "key": uuid4(),
         "waits": wait is not None,
-        "note": words.sample_waits(wait, destination, now) if wait else words.sample_note(destination.state),
+        "note": connection_words.sample_waits(wait, destination, now)
+        if wait
+        else connection_words.sample_note(destination.state),
         "today": limits.pushed_today(destination.state, now),
     }
 
@@ -95,7 +97,7 @@ def _sent(
         "title": title % {"crm": destination},
         "sent": True,
         "arrived": arrived,
-        "said": words.sample_result(result, destination.name),
+        "said": connection_words.sample_result(result, destination.name),
         "reason": words.sentence(reason_of(result)),
         "remote_id": result.remote_id if isinstance(result, Delivered) else "",
         "record_url": words.safe_url(result.remote_url) if isinstance(result, Delivered) else "",

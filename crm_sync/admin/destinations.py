@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from crm_sync import clock, connectors, health
+from crm_sync import clock, connection_words, connectors, health
 from crm_sync import wording as words
 from crm_sync.admin import (
     destination_page,
@@ -245,7 +245,7 @@ def _health(request: HttpRequest) -> Callable[[Destination], SafeString]:
 
     @admin.display(description=gettext_lazy("State"), ordering="state__state")
     def health(obj: Destination) -> SafeString:
-        said = words.connection_state(tries.connection(request, obj.state), timezone.now())
+        said = connection_words.connection_state(tries.connection(request, obj.state), timezone.now())
         return format_html('<span class="health {}">{}</span>', obj.state.state, clip(said))
 
     return health

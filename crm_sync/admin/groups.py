@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
-from crm_sync import wording as words
+from crm_sync import sending_words
 from crm_sync.admin import tries
 from crm_sync.models import Delivery
 from crm_sync.reason_groups import group_of
@@ -92,7 +92,7 @@ class Group:
     newest: Delivery
     what: str
     said: str
-    todo: words.Said
+    todo: sending_words.Said
     may_retry: bool
 
     @property
@@ -157,8 +157,8 @@ def _group(request: HttpRequest, row: Mapping[str, Any], newest: Delivery) -> Gr
         like=Like(*(row[name] for name in _PARTS)),
         count=row["count"],
         newest=sending,
-        what=words.group_title(sending),
+        what=sending_words.group_title(sending),
         said=clip(sending.reason or group_of(row["reason_group"]), WORDS),
-        todo=words.sending(sending, timezone.now(), tries.may_view(request)),
+        todo=sending_words.sending(sending, timezone.now(), tries.may_view(request)),
         may_retry=request.user.has_perm("crm_sync.retry_delivery"),
     )

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from crm_sync import sending_words
 from crm_sync import wording as words
 from crm_sync.admin import dry_runs, sendings, tries
 from crm_sync.admin.pages import require
@@ -91,7 +92,7 @@ class SendingColumn:
     def __call__(self, request: HttpRequest, lead: Lead) -> str | SafeString:
         found: Iterable[Delivery] = lead.deliveries.all()
         now, trouble = timezone.now(), tries.sees_trouble(request)
-        lines = ((words.sending_line(obj, now, trouble=trouble),) for obj in found)
+        lines = ((sending_words.sending_line(obj, now, trouble=trouble),) for obj in found)
         return format_html_join(SafeString("<br>"), "{}", lines) or why_nowhere(lead)
 
 
@@ -153,7 +154,7 @@ def records(request: HttpRequest, lead: Lead) -> Iterator[tuple[str, str]]:
     """The record of a lead in each CRM that has it and a page for it."""
     if request.user.has_perm("crm_sync.view_delivery"):
         for obj in lead.deliveries.select_related("destination").defer("destination__secrets").order_by("pk"):
-            if url := words.record_url(obj):
+            if url := sending_words.record_url(obj):
                 yield obj.destination.name, url
 
 
@@ -185,7 +186,7 @@ def _tries(request: HttpRequest, lead: Lead, deliveries: Mapping[str, Delivery])
         obj = deliveries[str(attempt.delivery_id)]
         reason = "" if attempt.outcome == Attempt.Outcome.BUG else attempt.reason
         reason = clip(discreet.text(reason) if discreet else reason)
-        tried = {"crm": obj.destination, "number": attempt.number, "outcome": words.outcome(attempt)}
+        tried = {"crm": obj.destination, "number": attempt.number, "outcome": sending_words.outcome(attempt)}
         text = f"{_('%(crm)s, try %(number)s: %(outcome)s.') % tried} {words.sentence(reason)}"
         yield TimelineEntry(attempt.finished_at or attempt.started_at, text.strip(), sendings.url_of(obj))
 

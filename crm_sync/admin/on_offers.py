@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from crm_sync import connection_words
 from crm_sync import wording as words
 from crm_sync.admin import tries
 from crm_sync.admin.mapping_page import troubles
@@ -64,7 +65,7 @@ def _entry(request: HttpRequest, route: Route) -> dict[str, Any]:
         "mapping_url": words.mapping_url(route),
         "troubles": troubles(request, owner),
         "state": state,
-        "health": words.connection_state(state, timezone.now()),
+        "health": connection_words.connection_state(state, timezone.now()),
         "last_success": words.ago(state.last_success_at),
         "connection_url": reverse("admin:crm_sync_destination_change", args=[route.destination_id])
         if request.user.has_perm("crm_sync.view_destination")

@@ -15,8 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
-from crm_sync import by_hand, clock, trial
-from crm_sync import wording as words
+from crm_sync import by_hand, clock, connection_words, sending_words, trial
 from crm_sync.admin import dry_runs, tries
 from crm_sync.admin.pages import back, require, tell
 from crm_sync.admin.retrying import NEEDED, RETRY, after_retry
@@ -101,9 +100,9 @@ def _ask(page: admin.ModelAdmin, request: HttpRequest, sending: Delivery) -> Htt
         % {"who": clip(sending.lead.who, 60), "name": clip(sending.destination.name, 60)},
         "sending": tries.discreetly(request, sending),
         "since": sending.settled_at,
-        "record_url": words.record_url(sending),
+        "record_url": sending_words.record_url(sending),
         "known_by": spec.idempotent_by,
-        "advice": words.connection_advice(sending.destination.state),
+        "advice": connection_words.connection_advice(sending.destination.state),
         "problems": [labels.get(problem.target, problem.target) for problem in run.problems],
         "rows": dry_runs.record_rows(run.record, labels, tries.discretion(request, sending.lead)),
         "url": reverse("admin:crm_sync_delivery_change", args=[sending.pk]),

@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from crm_sync import clock, connectors
+from crm_sync import clock, connection_words, connectors
 from crm_sync import wording as words
 from crm_sync.admin import tries
 from crm_sync.models import Attempt, Destination, Route
@@ -145,7 +145,7 @@ def warnings(
         if state.state == state.State.WORKING:
             continue
         link = reverse("admin:crm_sync_destination_change", args=[destination.pk]) if may_open else ""
-        said = words.connection_state(tries.connection(request, state), now)
+        said = connection_words.connection_state(tries.connection(request, state), now)
         yield f"{destination}: {said} {_('Replayed leads wait until it works again.')}", link
     sees_routes = request.user.has_perm("crm_sync.view_route")
     routes = Route.objects.filter(pk__in=which.failed().order_by().values("route")).select_related("offer")

@@ -16,8 +16,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from crm_sync import replay
-from crm_sync import wording as words
+from crm_sync import connection_words, replay, sending_words
 from crm_sync.admin import tries
 from crm_sync.admin.replay import PERMISSION, url
 from crm_sync.models import Delivery, Destination, DestinationState
@@ -106,7 +105,7 @@ def _hindrances(request: HttpRequest, job: Job) -> Iterator[str]:
     states = DestinationState.objects.exclude(state=DestinationState.State.WORKING)
     names = dict(Destination.objects.values_list("pk", "name"))
     for state in states.filter(pk__in=waiting).select_related("paused_by"):
-        said = words.connection_state(tries.connection(request, state), timezone.now())
+        said = connection_words.connection_state(tries.connection(request, state), timezone.now())
         waiting_for = _("Waiting for %(crm)s.") % {"crm": names.get(state.pk, "")}
         yield f"{waiting_for} {said}"
 
@@ -155,7 +154,7 @@ def _now(request: HttpRequest, job: Job, sending: Delivery) -> list[str]:
     held = f": {sending.get_held_reason_display().lower()}" if sending.held_reason else ""
     taken = {None: _("Taken back."), job.pk: ""}.get(sending.job_id, _("In a later replay."))
     reason = "" if sending.state == State.DELIVERED else clip(tries.reason(request, sending), CELL)
-    address = words.record_url(sending)
+    address = sending_words.record_url(sending)
     if address.startswith("/"):
         address = f"{settings.PUBLIC_URL}{address}"
     return [f"{taken} {state}{held}".lstrip(), reason, sending.remote_id, address]

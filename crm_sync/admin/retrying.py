@@ -13,8 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from crm_sync import by_hand, clock
-from crm_sync import wording as words
+from crm_sync import by_hand, clock, connection_words
 from crm_sync.admin import tries
 from crm_sync.admin.groups import Like
 from crm_sync.admin.pages import require, tell
@@ -178,7 +177,7 @@ def after_retry(sending: Delivery) -> str:
             if sending.tries
             else _("It is sent as soon as %(crm)s takes leads.")
         ) % {"crm": sending.destination}
-        return f"{again} {words.connection_advice(state)}"
+        return f"{again} {connection_words.connection_advice(state)}"
     if not sending.tries:
         return _("It goes to %(crm)s now.") % {"crm": sending.destination}
     return _("It is tried again now, with all its tries before it.")
@@ -187,4 +186,4 @@ def after_retry(sending: Delivery) -> str:
 def _waits(sending: Delivery) -> str:
     """Why a retry of now is one of later."""
     state = sending.destination.state
-    return words.connection_advice(state) if state.state != state.State.WORKING else ""
+    return connection_words.connection_advice(state) if state.state != state.State.WORKING else ""

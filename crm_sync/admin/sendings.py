@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from crm_sync import by_hand, clock
+from crm_sync import by_hand, clock, sending_words
 from crm_sync import wording as words
 from crm_sync.admin import dry_runs, groups, leaving_out, pushing_again, replay, tries
 from crm_sync.admin.pages import EvidencePage, back, tell
@@ -130,7 +130,7 @@ class DeliveryAdmin(Paged, EvidencePage):
             **found,
             **tries.context(request, obj),
             "title": f"{clip(obj.lead.who, 80)} → {obj.destination}",
-            "heading": obj.get_state_display() if found["trouble"] else words.for_sales(obj),
+            "heading": obj.get_state_display() if found["trouble"] else sending_words.for_sales(obj),
             "alike": _alike(request, obj) if found["trouble"] else None,
         }
 
@@ -185,7 +185,7 @@ def _condition(request: HttpRequest) -> Callable[[Delivery], str | SafeString]:
         return format_html(
             '<span class="sending {}">{}</span> <span class="quiet">{}</span>',
             obj.state,
-            words.sending_line(obj, timezone.now(), trouble=trouble),
+            sending_words.sending_line(obj, timezone.now(), trouble=trouble),
             clip(reason, 120),
         )
 
@@ -221,10 +221,10 @@ def shown(request: HttpRequest, obj: Delivery) -> dict[str, Any]:
         "url": url_of(obj),
         "crm": words.name_of(obj.destination),
         "trouble": trouble,
-        "said": words.sending(obj, timezone.now(), tries.may_view(request))
+        "said": sending_words.sending(obj, timezone.now(), tries.may_view(request))
         if trouble
-        else words.Said(f"{words.for_sales(obj)}."),
-        "record_url": words.record_url(obj),
+        else sending_words.Said(f"{sending_words.for_sales(obj)}."),
+        "record_url": sending_words.record_url(obj),
         "may_retry": may(RETRY) and open_,
         "may_cancel": may("crm_sync.cancel_delivery") and open_,
         "without_url": leaving_out.url_of(obj) if may(RETRY) and leaving_out.may_go_without(obj) else "",

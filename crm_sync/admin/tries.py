@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from crm_sync import wording as words
+from crm_sync import sending_words
 from crm_sync.models import Attempt, Delivery, DestinationState
 from crm_sync.personal_data import Discretion, without_crms_words
 from leads.lead_source import ACTIONS
@@ -105,11 +105,11 @@ def _try(attempt: Attempt, discreet: Discretion | None) -> dict[str, Any]:
     reason = discreet.text(attempt.reason) if discreet else attempt.reason
     return {
         "attempt": attempt,
-        "outcome": words.outcome(attempt),
+        "outcome": sending_words.outcome(attempt),
         "reason": "" if bug else reason,
         "trace": reason if bug else "",
         "duration": attempt.duration_ms,
-        "versions": words.versions(attempt),
+        "versions": sending_words.versions(attempt),
         "exchanges": [discreet.exchange(each) for each in attempt.exchanges]
         if discreet
         else attempt.exchanges,

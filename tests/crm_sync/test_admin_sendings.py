@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from crm_sync import wording
+from crm_sync import sending_words
 from crm_sync.admin import groups
 from crm_sync.models import Attempt, Delivery, DemoRecord, DestinationState
 from crm_sync.outcomes import Rejected, RetryLater
@@ -89,7 +89,7 @@ def test_every_state_and_reason_has_words() -> None:
         sent.state = state
         for reason in Delivery.Held.values if state == "held" else [""]:
             sent.held_reason = reason
-            said = wording.sending(sent, timezone.now(), lambda model: True)
+            said = sending_words.sending(sent, timezone.now(), lambda model: True)
             assert said.what.endswith(".")
             assert "None" not in said.what
 
