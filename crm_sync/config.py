@@ -15,6 +15,8 @@ from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from crm_sync import connectors, mapping, publishing, routing
 from crm_sync.connectors import UnknownConnector
@@ -83,7 +85,7 @@ def apply(
             notes += _notes_on_waiting(route, now, send_waiting)
         offers = [_offer_url(offer, now, notes) for offer in plan.offers.values()]
         transaction.on_commit(ports.ring)
-    return Result({"offers": offers}, notes or ["Nothing to change."])
+    return Result({"offers": offers}, notes or [_("Nothing to change.")])
 
 
 # --- Read ----------------------------------------------------------------------------------------------------
@@ -107,55 +109,63 @@ class Wrong(ValueError):  # noqa: N818 - named for what happened
 Reader = Callable[[Any, str, Problems], Any]
 
 
-def _text(value: object, *_: object) -> str:
+def _text(value: object, *others: object) -> str:
     if not isinstance(value, str):
-        raise Wrong("This must be text, in quotes.")
+        raise Wrong(_("This must be text, in quotes."))
     return value
 
 
-def _flag(value: object, *_: object) -> bool:
+def _flag(value: object, *others: object) -> bool:
     if not isinstance(value, bool):
-        raise Wrong("This must be true or false, without quotes.")
+        raise Wrong(_("This must be true or false, without quotes."))
     return value
 
 
-def _number(value: object, *_: object) -> int:
+def _number(value: object, *others: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Wrong("This must be a whole number, without quotes.")
+        raise Wrong(_("This must be a whole number, without quotes."))
     return value
 
 
-def _limit(value: object, *_: object) -> int | None:
+def _limit(value: object, *others: object) -> int | None:
     return None if value is None else _number(value)
 
 
-def _dnc_policy(value: object, *_: object) -> str:
+def _dnc_policy(value: object, *others: object) -> str:
     if _text(value) not in Offer.DncPolicy.values:
-        raise Wrong(f"There is no policy “{value}”{nearest(_text(value), Offer.DncPolicy.values)}")
+        raise Wrong(
+            _("There is no policy “{name}”{hint}").format(
+                name=value, hint=nearest(_text(value), Offer.DncPolicy.values)
+            )
+        )
     return _text(value)
 
 
-def _worked_in(value: object, *_: object) -> str:
+def _worked_in(value: object, *others: object) -> str:
     if _text(value) and value not in Offer.WorkedIn.values:
-        raise Wrong('Leads are worked on in the "crm" or "here"; "" is for not decided yet.')
+        raise Wrong(_('Leads are worked on in the "crm" or "here"; "" is for not decided yet.'))
     return _text(value)
 
 
-def _schema(value: object, *_: object) -> object:
+def _schema(value: object, *others: object) -> object:
     if value is not None and not isinstance(value, dict):
-        raise Wrong("This must be a JSON schema, an object in braces, or null for Microsoft's own.")
+        raise Wrong(_("This must be a JSON schema, an object in braces, or null for Microsoft's own."))
     return value
 
 
-def _endpoint_key(value: object, *_: object) -> str:
+def _endpoint_key(value: object, *others: object) -> str:
     if not re.fullmatch(rf"[A-Za-z0-9_-]{{{KEY_MIN_LENGTH},200}}", _text(value)):
-        raise Wrong(f"A key has {KEY_MIN_LENGTH} to 200 letters, digits, dashes and underscores.")
+        raise Wrong(
+            _("A key has {number} to 200 letters, digits, dashes and underscores.").format(
+                number=KEY_MIN_LENGTH
+            )
+        )
     return _text(value)
 
 
-def _list(value: object, *_: object) -> list[Any]:
+def _list(value: object, *others: object) -> list[Any]:
     if not isinstance(value, list):
-        raise Wrong("This must be a list in square brackets.")
+        raise Wrong(_("This must be a list in square brackets."))
     return value
 
 
@@ -163,13 +173,13 @@ def _texts(value: object, path: str, problems: Problems) -> list[str]:
     items = _list(value)
     for index, item in enumerate(items):
         if not isinstance(item, str):
-            problems.add(f"{path}[{index}]", "This must be text, in quotes.")
+            problems.add(f"{path}[{index}]", _("This must be text, in quotes."))
     return items
 
 
 def _settings(value: object, path: str, problems: Problems) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise Wrong('This must be an object of texts, like {"url": "https://example.com/leads"}.')
+        raise Wrong(_('This must be an object of texts, like {"url": "https://example.com/leads"}.'))
     read = {}
     for name, text in value.items():
         if isinstance(text, bool):
@@ -177,7 +187,10 @@ def _settings(value: object, path: str, problems: Problems) -> dict[str, str]:
         elif isinstance(text, str):
             read[name] = text
         else:
-            problems.add(f"{path}.{name}", "This must be text in quotes, or true or false.")
+            problems.add(
+                f"{path}.{name}",
+                _("This must be text in quotes, or true or false."),
+            )
     return read
 
 
@@ -247,13 +260,17 @@ def _object(
 ) -> dict[str, Any]:
     """What could be read of an object, by key."""
     if not isinstance(data, dict):
-        problems.add(path, f"This must be an object in braces, with {', '.join(readers)}.")
+        problems.add(
+            path, _("This must be an object in braces, with {keys}.").format(keys=", ".join(readers))
+        )
         return {}
     read: dict[str, Any] = {}
     for key, value in data.items():
         place = _below(path, key)
         if key not in readers:
-            problems.add(place, f"There is no key “{key}” here{nearest(key, readers)}")
+            problems.add(
+                place, _("There is no key “{key}” here{hint}").format(key=key, hint=nearest(key, readers))
+            )
             continue
         try:
             read[key] = readers[key](value, place, problems)
@@ -261,7 +278,7 @@ def _object(
             problems.add(place, str(error))
     for key in required:
         if key not in data:
-            problems.add(f"{path}.{key}", "This is missing; add it.")
+            problems.add(f"{path}.{key}", _("This is missing; add it."))
     return read
 
 
@@ -269,9 +286,11 @@ def _parse(source: bytes | str) -> object:
     try:
         return json.loads(source, object_pairs_hook=_unique, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        message = f"line {error.lineno}, column {error.colno}: This is not JSON: {error.msg}."
+        message = _("line {line}, column {column}: This is not JSON: {error}.").format(
+            line=error.lineno, column=error.colno, error=error.msg
+        )
     except (ValueError, RecursionError) as error:
-        message = f"This is not JSON: {error}."
+        message = _("This is not JSON: {error}.").format(error=error)
     raise ConfigError([message])
 
 
@@ -279,13 +298,14 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """An object; half of a file must not vanish because its key stands there twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"“{next(key for key in keys if keys.count(key) > 1)}” stands twice in one object")
+        keys = [key for key, _value in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(_("“{key}” stands twice in one object").format(key=twice))
     return found
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"there is no {name} in JSON")
+    raise ValueError(_("there is no {name} in JSON").format(name=name))
 
 
 def _unstorable(data: object) -> Iterator[str]:
@@ -294,7 +314,8 @@ def _unstorable(data: object) -> Iterator[str]:
     while waiting:
         path, part = waiting.pop()
         if isinstance(part, str) and re.search("[\0\ud800-\udfff]", part):
-            yield f"{path}: This holds a NUL or half of a surrogate pair, which no database stores."
+            said = _("This holds a NUL or half of a surrogate pair, which no database stores.")
+            yield f"{path}: {said}"
         elif isinstance(part, dict):
             waiting += [(_below(path, key), each) for key, value in part.items() for each in (key, value)]
         elif isinstance(part, list):
@@ -322,7 +343,7 @@ class Planned(Generic[Row]):
     def rules(self) -> list[Rule] | None:
         """The mapping that the document gives, None where it gives none."""
         given: Rules | None = self.entry.values.get("mapping")
-        return None if given is None else [rule for _, rule in given]
+        return None if given is None else [rule for _path, rule in given]
 
 
 class _Plan:
@@ -359,7 +380,9 @@ class _Plan:
         row = stored or Offer(publisher_id=publisher_id, offer_id=offer_id, title=offer_id)
         if self._is_repeated(entry, row.slug, self.offers):
             return
-        planned = Planned(entry, f"Offer {row.slug}", row, new=stored is None, changed=stored is None)
+        planned = Planned(
+            entry, _("Offer {name}").format(name=row.slug), row, new=stored is None, changed=stored is None
+        )
         self.offers[row.slug] = planned
         _set_values(planned, _OFFER_VALUES)
         if planned.changed:
@@ -372,13 +395,15 @@ class _Plan:
         first = self.keys.setdefault(key, entry)
         endpoint = Endpoint.objects.filter(key_digest=key_digest(key)).select_related("offer").first()
         if first is not entry:
-            problem = f"The same key stands at {first.at('endpoint_key')}; every offer needs one of its own."
+            problem = _("The same key stands at {path}; every offer needs one of its own.").format(
+                path=first.at("endpoint_key")
+            )
         elif endpoint is None:
             return
         elif endpoint.offer_id != planned.row.pk:
-            problem = f"This key belongs to the offer {endpoint.offer.slug} already."
+            problem = _("This key belongs to the offer {offer} already.").format(offer=endpoint.offer.slug)
         elif not Endpoint.objects.open(self.now).filter(pk=endpoint.pk).exists():
-            problem = "The endpoint URL with this key was revoked or has expired; give a new key, or none."
+            problem = _("The endpoint URL with this key was revoked or has expired; give a new key, or none.")
         else:
             return
         self.problems.add(entry.at("endpoint_key"), problem)
@@ -389,18 +414,27 @@ class _Plan:
             return
         stored = Destination.objects.filter(name=name).first()
         row = stored or _new_destination(name, entry.values.get("connector", ""))
-        planned = Planned(entry, f"CRM connection {name}", row, new=stored is None, changed=stored is None)
+        planned = Planned(
+            entry,
+            _("CRM connection {name}").format(name=name),
+            row,
+            new=stored is None,
+            changed=stored is None,
+        )
         self.destinations[name] = planned
         _set_values(planned, _DESTINATION_VALUES)
         if entry.values.get("connector", row.connector) != row.connector:
             self.problems.add(
                 entry.at("connector"),
-                f"{name} is of kind {row.connector}, and that cannot change; add a connection of another name.",
+                _(
+                    "{name} is of kind {kind}, and that cannot change; add a connection of another name."
+                ).format(name=name, kind=row.connector),
             )
             return
         if "connector" not in entry.values and planned.new:
             self.problems.add(
-                entry.at("connector"), f"This is missing; there are {', '.join(sorted(connectors.REGISTRY))}."
+                entry.at("connector"),
+                _("This is missing; there are {kinds}.").format(kinds=", ".join(sorted(connectors.REGISTRY))),
             )
         elif planned.changed:
             self._clean(planned)
@@ -415,12 +449,14 @@ class _Plan:
         stored = {name: value for name, value in row.all_settings().items() if spec.setting(name)}
         given, missing = self._from_environment(planned.entry)
         values = stored | given
-        found = connectors.validate_settings(spec, values, policy()) or connectors.get(spec.slug).clean(
-            values
-        )
+        found = connectors.validate_settings(spec.in_words(), values, policy()) or connectors.get(
+            spec.slug
+        ).clean(values)
         known = [setting.name for setting in spec.settings]
         unknown = {
-            name: f"{spec.label} has no setting “{name}”{nearest(name, known)}"
+            name: _("{kind} has no setting “{name}”{hint}").format(
+                kind=_(spec.label), name=name, hint=nearest(name, known)
+            )
             for name in planned.entry.values.get("settings", {})
             if name not in known
         }
@@ -442,7 +478,9 @@ class _Plan:
                 values[name] = self.environ[variable]
             else:
                 # Empty counts as missing: it would wipe out the stored secret.
-                missing[name] = f"The environment variable “{variable}” is not set, or empty."
+                missing[name] = _("The environment variable “{variable}” is not set, or empty.").format(
+                    variable=variable
+                )
         return values, missing
 
     def _route(self, entry: Entry) -> None:
@@ -462,11 +500,14 @@ class _Plan:
     def _find_offer(self, entry: Entry, slug: str) -> Offer | None:
         if slug in self.offers:
             return self.offers[slug].row
-        publisher_id, _, offer_id = slug.partition(".")
+        publisher_id, _dot, offer_id = slug.partition(".")
         offer = Offer.objects.filter(publisher_id=publisher_id, offer_id=offer_id).first()
         if offer is None:
             known = {*self.offers, *(offer.slug for offer in Offer.objects.all())}
-            self.problems.add(entry.at("offer"), f"There is no offer “{slug}”{nearest(slug, sorted(known))}")
+            self.problems.add(
+                entry.at("offer"),
+                _("There is no offer “{name}”{hint}").format(name=slug, hint=nearest(slug, sorted(known))),
+            )
         return offer
 
     def _find_destination(self, entry: Entry, name: str) -> Destination | None:
@@ -476,7 +517,10 @@ class _Plan:
         if destination is None:
             known = {*self.destinations, *Destination.objects.values_list("name", flat=True)}
             self.problems.add(
-                entry.at("destination"), f"There is no CRM connection “{name}”{nearest(name, sorted(known))}"
+                entry.at("destination"),
+                _("There is no CRM connection “{name}”{hint}").format(
+                    name=name, hint=nearest(name, sorted(known))
+                ),
             )
         return destination
 
@@ -489,7 +533,12 @@ class _Plan:
 
     def _is_repeated(self, entry: Entry, name: str, seen: Mapping[str, Planned[Any]]) -> bool:
         if name in seen:
-            self.problems.add(entry.path, f"{name} stands in this file already, at {seen[name].entry.path}.")
+            self.problems.add(
+                entry.path,
+                _("{name} stands in this file already, at {path}.").format(
+                    name=name, path=seen[name].entry.path
+                ),
+            )
         return name in seen
 
     def _clean(self, planned: Planned[Any]) -> None:
@@ -528,7 +577,8 @@ def _write(plan: _Plan, now: datetime) -> list[str]:
     for planned in rows:
         if planned.changed:
             planned.row.save()
-            notes.append(f"{planned.label}: {'added' if planned.new else 'changed'}.")
+            said = _("{name}: added.") if planned.new else _("{name}: changed.")
+            notes.append(said.format(name=planned.label))
     for destination in plan.destinations.values():
         if destination.changed:
             _check_again(destination.row, now)
@@ -553,8 +603,12 @@ def _publish(planned: Planned[Any], rules: Sequence[Rule], now: datetime) -> lis
     drafted = planned.row.mappings.filter(state=MappingVersion.State.DRAFT).exists()
     if not publishing.publish_rules(planned.row, rules, now):
         return []
-    replaced = " An unpublished draft was replaced." if drafted else ""
-    return [f"{planned.label}: mapping {planned.row.live_mapping} published.{replaced}"]
+    said = (
+        _("{name}: mapping {version} published. An unpublished draft was replaced.")
+        if drafted
+        else _("{name}: mapping {version} published.")
+    )
+    return [said.format(name=planned.label, version=planned.row.live_mapping)]
 
 
 def _offer_url(planned: Planned[Offer], now: datetime, notes: list[str]) -> dict[str, str]:
@@ -564,11 +618,13 @@ def _offer_url(planned: Planned[Offer], now: datetime, notes: list[str]) -> dict
     endpoint = (usable.filter(key_digest=key_digest(key)) if key else usable).first()
     if endpoint is None:
         endpoint = Endpoint.make(offer, key)
-        notes.append(f"{planned.label}: endpoint URL added.")
+        notes.append(_("{name}: endpoint URL added.").format(name=planned.label))
     elif key and endpoint.expires_at:
         notes.append(
-            f"{planned.entry.at('endpoint_key')}: This URL was rotated and takes leads until "
-            f"{rfc3339(endpoint.expires_at)}; take the key out of the file to get the current one."
+            _(
+                "{path}: This URL was rotated and takes leads until {end}; take the key out of the file to get the "
+                "current one."
+            ).format(path=planned.entry.at("endpoint_key"), end=rfc3339(endpoint.expires_at))
         )
     return {"publisher_id": offer.publisher_id, "offer_id": offer.offer_id, "endpoint_url": endpoint.url}
 
@@ -576,7 +632,8 @@ def _offer_url(planned: Planned[Offer], now: datetime, notes: list[str]) -> dict
 def _notes_on_mapping(planned: Planned[Route]) -> Iterator[str]:
     if spec := _spec(planned.row.destination):
         for target in mapping.unmapped_required(effective_rules(planned.row), spec.fields):
-            yield f"{planned.label}: the CRM requires “{target.name}”, and no rule fills it."
+            said = _("{name}: the CRM requires “{field}”, and no rule fills it.")
+            yield said.format(name=planned.label, field=target.name)
 
 
 def _notes_on_actions(planned: Planned[Route]) -> Iterator[str]:
@@ -585,7 +642,9 @@ def _notes_on_actions(planned: Planned[Route]) -> Iterator[str]:
     for index, code in enumerate(planned.entry.values.get("only_actions", [])):
         if code.casefold() not in known:
             path = f"{planned.entry.path}.only_actions[{index}]"
-            yield f"{path}: Microsoft documents no action “{code}”{nearest(code, ACTIONS)}"
+            yield _("{path}: Microsoft documents no action “{code}”{hint}").format(
+                path=path, code=code, hint=nearest(code, ACTIONS)
+            )
 
 
 def _notes_on_waiting(planned: Planned[Route], now: datetime, send: bool) -> Iterator[str]:
@@ -594,14 +653,19 @@ def _notes_on_waiting(planned: Planned[Route], now: datetime, send: bool) -> Ite
         return
     if send:
         if sent := routing.send_waiting(route, now):
-            yield f"{_leads(sent)} waiting for {planned.label} will be sent now."
+            said = ngettext(
+                "{number:,} lead waiting for {name} will be sent now.",
+                "{number:,} leads waiting for {name} will be sent now.",
+                sent,
+            )
+            yield said.format(number=sent, name=planned.label)
     elif count := route.waiting_leads().count():
-        wait, them = ("waits", "it") if count == 1 else ("wait", "them")
-        yield (f"{_leads(count)} {wait} for {planned.label}; apply again with --send-waiting to send {them}.")
-
-
-def _leads(count: int) -> str:
-    return "1 lead" if count == 1 else f"{count:,} leads"
+        said = ngettext(
+            "{number:,} lead waits for {name}; apply again with --send-waiting to send it.",
+            "{number:,} leads wait for {name}; apply again with --send-waiting to send them.",
+            count,
+        )
+        yield said.format(number=count, name=planned.label)
 
 
 # --- Export --------------------------------------------------------------------------------------------------
@@ -625,7 +689,7 @@ def export() -> Result:
     ]
     notes = [f"{destination.name}: {note}" for destination in destinations for note in _notes_on(destination)]
     notes += [
-        f"{_route_name(route)}: left out, because its mapping was never published."
+        _("{name}: left out, because its mapping was never published.").format(name=_route_name(route))
         for route in routes
         if route not in live
     ]
@@ -643,9 +707,13 @@ def _route_name(route: Route) -> str:
 
 def _notes_on(destination: Destination) -> Iterator[str]:
     if destination.secrets:
-        yield f"left out {', '.join(sorted(destination.secrets))}; give it where this is to be applied anew."
+        yield _("left out {names}; give it where this is to be applied anew.").format(
+            names=", ".join(sorted(destination.secrets))
+        )
     if _spec(destination) is None:
-        yield f"there is no connector “{destination.connector}” any more, so its settings are left out."
+        yield _("there is no connector “{name}” any more, so its settings are left out.").format(
+            name=destination.connector
+        )
 
 
 def _export_offer(offer: Offer) -> dict[str, Any]:
