@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Max, Q
+from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from crm_sync import breakage
 from crm_sync.mapping import Rule
@@ -59,7 +62,9 @@ def restore(version: MappingVersion, now: datetime, user: Any = None) -> tuple[M
     restored.state = MappingVersion.State.PUBLISHED  # never a second draft, which there cannot be
     restored.save()
     restored.replace_rules(version.as_rules())
-    return restored, publish(restored, now, user, f"Restored {version}")
+    with override(settings.LANGUAGE_CODE):  # what is stored is for readers of every language
+        note = _("Restored %(version)s") % {"version": version}
+    return restored, publish(restored, now, user, note)
 
 
 def publish_rules(owner: Route | Destination, rules: Sequence[Rule], now: datetime, user: Any = None) -> bool:

@@ -397,7 +397,7 @@ def raws_in(data: QueryDict) -> list[Raw]:
     """The rows that a browser sent, in its order. Raises BadRequest for more than the page can hold."""
     count = number_in(data.get("rows", "")) or 0
     if count > MOST_ROWS:
-        raise BadRequest(f"More than {MOST_ROWS} rows")
+        raise BadRequest(_("More than %(number)s rows") % {"number": MOST_ROWS})
     return [
         {name: data.getlist(key) for name in NAMES if (key := f"row-{number}-{name}") in data}
         for number in range(count)
