@@ -10,6 +10,7 @@ import pytest
 from crm_sync import connectors
 from crm_sync.connectors.base import Item
 from crm_sync.connectors.hubspot import HubSpotConnector
+from crm_sync.connectors.hubspot.declared import LEAD_SCOPES, SCOPES
 from crm_sync.mapping import apply, suggested_rules
 from crm_sync.outcomes import Delivered, DestinationFault, Outcome, Rejected, RetryLater, Throttled
 from tests.connectors.laws import Connect, assert_a_lost_answer_leaves_one_record, connecting, key, push
@@ -631,3 +632,11 @@ def test_the_connection_test_distrusts_a_certificate_that_does_not_fit() -> None
     with FakeHubSpot(tls=True) as crm:
         told = findings(crm.url)
     assert "The certificate of 127.0.0.1 was not accepted" in told[0]
+
+
+def test_the_help_of_the_settings_names_the_scopes_that_are_checked() -> None:
+    token, lead_as = (HubSpotConnector.spec.setting(name) for name in ("access_token", "lead_as"))
+    assert token is not None
+    assert lead_as is not None
+    assert ", ".join(SCOPES) in token.help
+    assert ", ".join(LEAD_SCOPES) in lead_as.help

@@ -1,5 +1,6 @@
 """Texts of modules that know no Django reach their readers in their language; what is data stays as it is."""
 
+import ast
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import get_language, override
 
+import crm_sync
 from crm_sync import catalogue, connectors, health
 from crm_sync.connectors.answers import Said
 from crm_sync.connectors.base import Request
@@ -45,6 +47,31 @@ def test_what_a_kind_of_crm_declares_is_shown_in_words(connector: type[connector
     assert [each.name for each in said.fields] == [each.name for each in declared.fields]
     assert [each.choices for each in said.fields] == [each.choices for each in declared.fields]
     assert [each.default for each in said.settings] == [each.default for each in declared.settings]
+
+
+NAMES = {"Dynamics 365 Sales", "HubSpot", "Odoo", "Salesforce"}  # of products: the same in every language
+
+
+def marked() -> set[str]:
+    """Every text that is marked in this app."""
+    trees = (ast.parse(path.read_text("utf-8")) for path in Path(crm_sync.__path__[0]).rglob("*.py"))
+    calls = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
+    arguments = (
+        call.args for call in calls if getattr(call.func, "id", "") in {"_", "gettext_noop", "ngettext"}
+    )
+    return {each.value for args in arguments for each in args if isinstance(each, ast.Constant)}
+
+
+def test_what_a_kind_of_crm_declares_is_marked() -> None:
+    declared: set[str] = set()
+    for connector in connectors.all():
+        spec = connector.spec
+        declared |= {spec.label, spec.idempotent_by, *(row.meaning for row in connector.errors)}
+        declared |= {text for each in spec.settings for text in (each.label, each.help)}
+        declared |= {label for each in spec.settings for _value, label in each.choices}
+        declared |= {each.label for each in spec.fields if each.label.split(": ")[-1] != each.name}
+    said = {text for text in declared if any(map(str.isalpha, text))}
+    assert said - marked() - NAMES == set()
 
 
 @pytest.mark.django_db
