@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from crm_sync import wording
+from crm_sync import lead_notices, wording
 from crm_sync.models import Destination, DestinationState, MappingVersion, Outage, Worker
 from leads import ports
 from leads.models import Endpoint
@@ -230,6 +230,17 @@ def test_leads_without_a_crm_are_told() -> None:
     assert "2 leads of Contoso Vault wait: no CRM connected yet." in home()
     assert f"/admin/crm_sync/route/add/?offer={offer.pk}" in html_of(signed_in("bob"), HOME)
     assert "/admin/crm_sync/route/add/" not in html_of(signed_in("dave"), HOME)
+
+
+def test_leads_without_a_crm_are_counted_without_the_tests_among_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    offer = sending.make_offer(title="Contoso Vault")
+    for is_test in (True, True, False, False, False):
+        sending.make_lead(offer, is_test=is_test)
+    for cap, said in ((10, "3"), (2, "2+")):
+        monkeypatch.setattr(lead_notices, "CAP", cap)
+        assert f"{said} leads of Contoso Vault wait: no CRM connected yet." in home()
 
 
 def test_leads_before_the_first_publication_are_told() -> None:
