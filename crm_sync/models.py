@@ -18,7 +18,7 @@ from crm_sync import connectors
 from crm_sync.mapping import KINDS, TRANSFORMS, Rule, completed, compose, suggested_rules
 from crm_sync.reason_groups import group_of
 from crm_sync.spec import Spec, TargetField
-from leads.models import Job, Lead, Offer
+from leads.models import Job, Lead, Offer, Submission
 from leads.vault import EncryptedJSONField
 
 # --- Destinations --------------------------------------------------------------------------------------------
@@ -502,6 +502,20 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def lost(self, now: datetime) -> "DeliveryQuerySet":
         """Deliveries whose worker let its lease run out."""
         return self.filter(state=Delivery.State.LEASED, lease_expires_at__lte=now)
+
+    def on_their_way(self) -> "DeliveryQuerySet":
+        """Deliveries that arrive by themselves, nobody having to do anything. Each state has an index of its own."""
+        return self.filter(state__in=[Delivery.State.WAITING, Delivery.State.LEASED])
+
+    def timed(self) -> "DeliveryQuerySet":
+        """Deliveries whose way from the lead's arrival here says how fast we are.
+
+        Not those of tests, samples and the demo, nor of leads that were imported long after they came.
+        """
+        real = self.filter(lead__is_test=False, lead__is_sample=False, lead__offer__is_demo=False)
+        return real.filter(state=Delivery.State.DELIVERED).exclude(
+            lead__submission__origin=Submission.Origin.IMPORT
+        )
 
     def owed(self) -> "DeliveryQuerySet":
         """Deliveries that have yet to arrive."""

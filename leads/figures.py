@@ -15,14 +15,15 @@ from typing import Any
 
 from django.db.models import Count, IntegerField, Q, QuerySet, TextField, Value
 from django.db.models.fields.json import KT
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Left
 from django.utils import timezone
 
-from leads.lead_source import source_label
-from leads.models import Lead, Offer, Submission
+from leads.lead_source import source_key, source_label
+from leads.models import Lead, LeadQuerySet, Offer
 
 MOST_TIMES = 1_000  # leads whose waiting is looked at: more would not move the middle
 MOST_DAYS = 366
+TOLD_APART = 200  # characters by which what strangers made up is told apart: it may be as long as a body
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,27 @@ def spread(seconds: Iterable[float]) -> Spread | None:
     return Spread(len(found), median, slow)
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Spans in seconds, one for each of what there was since a moment: later than asked for, where there was more."""
+
+    seconds: Sequence[float]
+    since: datetime
+
+
+def measured(rows: Iterable[tuple[datetime, datetime, datetime]], since: datetime) -> Measured:
+    """Of at most MOST_TIMES rows, the newest first: by what they are in order, and when each span began and ended."""
+    found = list(rows)
+    seconds = [(ended - began).total_seconds() for _at, began, ended in found]
+    return Measured(seconds, found[-1][0] if len(found) == MOST_TIMES else since)
+
+
 def midnight_of(day: date) -> datetime:
     """When a day begins, in the time zone of the screen."""
     return datetime.combine(day, time_of_day.min, timezone.get_current_timezone())
 
 
-def real() -> QuerySet[Lead]:
+def real() -> LeadQuerySet:
     """What `Lead.objects.counted()` finds, without a look at each lead's offer."""
     demo = list(Offer.objects.filter(is_demo=True).values_list("pk", flat=True))
     leads = Lead.objects.filter(is_test=False, is_sample=False).order_by()
@@ -92,15 +108,11 @@ def _by_day(days: Sequence[date]) -> dict[date, Counter[int]]:
     return counts
 
 
-def first_answers(since: datetime, until: datetime) -> list[float]:
-    """How long customers waited for their first answer, in seconds: of the last leads that were answered here."""
-    answered = real().filter(received_at__gte=since, received_at__lt=until, answered_at__isnull=False)
-    # Imported leads came long before they came here.
-    answered = answered.exclude(offer__worked_in=Offer.WorkedIn.CRM).exclude(
-        submission__origin=Submission.Origin.IMPORT
-    )
-    rows = answered.order_by("-received_at").values_list("received_at", "answered_at")[:MOST_TIMES]
-    return [(answered_at - received_at).total_seconds() for received_at, answered_at in rows if answered_at]
+def first_answers(since: datetime, until: datetime) -> Measured:
+    """How long customers waited for their first answer: of the last leads that were answered here."""
+    answered = real().answered_here().filter(received_at__gte=since, received_at__lt=until)
+    rows: Any = answered.order_by("-received_at").values_list("received_at", "received_at", "answered_at")
+    return measured(rows[:MOST_TIMES], since)
 
 
 # --- Of a report ---------------------------------------------------------------------------------------------
@@ -110,7 +122,7 @@ def first_answers(since: datetime, until: datetime) -> list[float]:
 class Tally:
     """The leads of a stretch of time, by what is known of them.
 
-    `since`: the time after which they were counted, later than was asked for where there were too many; `repeats`:
+    `since`: the time from which on they were counted, later than was asked for where there were too many; `repeats`:
     those of customers who had sent a lead before.
     """
 
@@ -119,10 +131,10 @@ class Tally:
     leads: int
     repeats: int
     offers: Counter[int]
-    sources: Counter[str]
-    actions: Counter[str]
+    sources: Counter[str]  # by the label of a known one, else as they begin
+    actions: Counter[str]  # as they begin
     countries: Counter[str]  # "" where it is not known
-    campaigns: Counter[str]  # the largest
+    campaigns: Counter[str]  # the largest, as they begin
 
 
 MOST_CAMPAIGNS = 20
@@ -134,24 +146,29 @@ def tally(since: datetime, until: datetime, most: int) -> Tally:
     leads = real().filter(received_at__gte=since, received_at__lt=until)
     beyond = leads.order_by("-received_at").values_list("received_at", flat=True)[most : most + 1]
     if cut := next(iter(beyond), None):
-        leads = leads.filter(received_at__gt=cut)
-    again = Q(grouped_by__in=[Lead.GroupedBy.EMAIL, Lead.GroupedBy.COMPANY_PHONE])
+        since = cut + timedelta.resolution
+        leads = leads.filter(received_at__gte=since)
+    again = Q(grouped_by__in=Lead.AGAIN)
     rows = list(
-        leads.values_list("offer_id", "source", "action", "tidy_country").annotate(
-            number=Count("pk"), repeats=Count("pk", filter=again)
-        )
+        leads.values_list(
+            "offer_id", beginning_of("source"), beginning_of("action"), "tidy_country"
+        ).annotate(number=Count("pk"), repeats=Count("pk", filter=again))
     )
     return Tally(
-        since=cut or since,
+        since=since,
         is_cut=cut is not None,
         leads=sum(row[4] for row in rows),
         repeats=sum(row[5] for row in rows),
         offers=_sums((row[0], row[4]) for row in rows),
-        sources=_sums((source_label(row[1]), row[4]) for row in rows),
+        sources=_sums((_source(row[1]), row[4]) for row in rows),
         actions=_sums((row[2], row[4]) for row in rows),
         countries=_sums((row[3], row[4]) for row in rows),
         campaigns=_campaigns(leads),
     )
+
+
+def _source(beginning: str) -> str:
+    return source_label(beginning) if source_key(beginning) else beginning
 
 
 def _sums(pairs: Iterable[tuple[Any, int]]) -> Counter[Any]:
@@ -162,7 +179,20 @@ def _sums(pairs: Iterable[tuple[Any, int]]) -> Counter[Any]:
 
 
 def _campaigns(leads: QuerySet[Lead]) -> Counter[str]:
-    campaign = Coalesce(KT(f"campaign__{CAMPAIGN}"), Value(""), output_field=TextField())
-    named = leads.annotate(name=campaign).exclude(name="")
+    named = leads.annotate(name=campaign_name()).exclude(name="")
     rows = named.values_list("name").annotate(number=Count("pk")).order_by("-number", "name")
     return Counter(dict(rows[:MOST_CAMPAIGNS]))
+
+
+# What the list of leads is narrowed by, too.
+
+
+def beginning_of(column: str) -> Left:
+    """What strangers made up, as far as it is told apart from others."""
+    return Left(column, TOLD_APART)
+
+
+def campaign_name() -> Left:
+    """The campaign of a lead; "" where it names none."""
+    named = Coalesce(KT(f"campaign__{CAMPAIGN}"), Value(""), output_field=TextField())
+    return Left(named, TOLD_APART)

@@ -79,15 +79,26 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
 
 _SPELLING = {code.casefold(): code for code in ACTIONS}
 
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A place that leads come from: its label on screen, and how it is spelled, in capitals and without spaces."""
+
+    label: str
+    spellings: tuple[str, ...]
+
+
 # SPZA is Microsoft's internal name for AppSource. An open set: the marketplaces were merged since.
-_SOURCE_LABELS = {
-    "azuremarketplace": "Azure Marketplace",
-    "azureportal": "Azure portal",
-    "testdrive": "Test Drive",
-    "spza": "AppSource",
-    "appsource": "AppSource",
-    "appsource(spza)": "AppSource",
-}
+SOURCES: Mapping[str, Source] = MappingProxyType(
+    {
+        "marketplace": Source("Azure Marketplace", ("AZUREMARKETPLACE",)),
+        "appsource": Source("AppSource", ("SPZA", "APPSOURCE", "APPSOURCE(SPZA)")),
+        "portal": Source("Azure portal", ("AZUREPORTAL",)),
+        "testdrive": Source("Test Drive", ("TESTDRIVE",)),
+    }
+)
+
+_SOURCE_OF = {spelling: key for key, source in SOURCES.items() for spelling in source.spellings}
 
 # An action that is not known yet is one short word. A piece of an offer id or a GUID, which begins
 # with a digit, is none, nor is anything with a space in it.
@@ -123,9 +134,15 @@ def action_label(code: str) -> str:
     return action.label if action else code.strip()
 
 
+def source_key(source: str) -> str:
+    """Which of SOURCES that is, however it is spelled; "" for one that is not known."""
+    return _SOURCE_OF.get(source.strip().replace(" ", "").upper(), "")
+
+
 def source_label(source: str) -> str:
     """The words for a source on screen, "AppSource" for SPZA; an unknown one stands for itself."""
-    return _SOURCE_LABELS.get("".join(source.split()).casefold(), source.strip())
+    key = source_key(source)
+    return SOURCES[key].label if key else source.strip()
 
 
 def has_test_mark(text: str) -> bool:

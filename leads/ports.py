@@ -63,7 +63,10 @@ class Notice:
 
 @dataclass(frozen=True)
 class Connection:
-    """How a CRM connection does, for Home: its state as code and in words, and the leads that wait for it, in words."""
+    """How a CRM connection does, for Home: its state as code and in words, and the leads that wait for it, in words.
+
+    `waiting_url`: the list of these; "" for who may not see it.
+    """
 
     name: str | SafeString
     url: str
@@ -71,6 +74,15 @@ class Connection:
     label: str
     waiting: str
     last_success: str | SafeString
+    waiting_url: str = ""
+
+
+@dataclass(frozen=True)
+class Times:
+    """How long each of some leads took, in seconds, and the list of just these; "" for who may not see it."""
+
+    seconds: Sequence[float]
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -199,11 +211,11 @@ class Ports:
         default_factory=list
     )
     notices: list[Callable[[HttpRequest], Iterable[Notice]]] = field(default_factory=list)
-    # What Home tells of sending: each connection that a user may see; whether all leads have arrived, in words, or ""
-    # where that cannot be said; and the seconds from a lead's arrival here to that in the CRM, for a stretch of time.
+    # What Home tells a user of sending: each connection that they may see; whether all leads have arrived, in words, or
+    # "" where that cannot be said; and the way from a lead's arrival here to that in the CRM, for a stretch of time.
     connections: list[Callable[[HttpRequest], Iterable[Connection]]] = field(default_factory=list)
-    all_sent: list[Callable[[], str]] = field(default_factory=list)
-    times_to_crm: list[Callable[[datetime, datetime], Sequence[float]]] = field(default_factory=list)
+    all_sent: list[Callable[[HttpRequest], str | SafeString]] = field(default_factory=list)
+    times_to_crm: list[Callable[[HttpRequest, datetime, datetime], Times]] = field(default_factory=list)
     # By the name that Job.kind holds.
     job_kinds: dict[str, JobKind] = field(default_factory=dict)
 

@@ -11,10 +11,10 @@ STEP, BAR, HEIGHT = 20, 16, 100  # of the drawing, which is stretched to the wid
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One colour: what it stands for and how many there are; `key` is None for all that share one."""
+    """One colour: the offers that it stands for, by key, what they are called and how many there are."""
 
     number: int
-    key: int | None
+    keys: Sequence[int]
     label: str
     total: int
 
@@ -62,20 +62,16 @@ def stacked(counts: Mapping[date, Counter[int]], labels: Mapping[int, str], othe
     first = sorted((key for key in totals if key in labels), key=lambda key: (-totals[key], labels[key]))
     # A colour that stands for one offer only may as well have its name.
     shown = first if len(first) <= MOST + 1 else first[:MOST]
-    series = [Series(number, key, labels[key], totals[key]) for number, key in enumerate(shown)]
-    if rest := sum(totals[key] for key in first[len(shown) :]):
-        series.append(Series(len(series), None, others, rest))
-    rows = [_counts(day, series, set(first[len(shown) :])) for day in counts.values()]
+    series = [Series(number, [key], labels[key], totals[key]) for number, key in enumerate(shown)]
+    if rest := first[len(shown) :]:
+        series.append(Series(len(series), rest, others, sum(totals[key] for key in rest)))
+    rows = [[sum(day[key] for key in one.keys) for one in series] for day in counts.values()]
     highest = max(map(sum, rows), default=0)
     days = [
         Day(day, sum(row), row, _pieces(number, row, series, highest))
         for number, (day, row) in enumerate(zip(counts, rows, strict=True))
     ]
     return Chart(days, series, highest, STEP * len(days))
-
-
-def _counts(day: Counter[int], series: Sequence[Series], rest: set[int]) -> list[int]:
-    return [sum(day[key] for key in rest) if one.key is None else day[one.key] for one in series]
 
 
 def _pieces(number: int, row: Sequence[int], series: Sequence[Series], highest: int) -> list[Piece]:

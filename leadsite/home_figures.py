@@ -1,20 +1,22 @@
 """The numbers of Home: how many leads came, on which days, how each CRM connection does, and how long leads took."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from leads import figures
 from leads.models import Offer
-from leads.ports import ports
+from leads.ports import Times, ports
 from leads.wording import clip, span
 from leadsite import chart
-from leadsite.lead_links import counted_url
+from leadsite.lead_links import counted_between, counted_url
 
 DAYS = 30  # of the chart
 LATELY = timedelta(days=7)  # over which times are taken
@@ -32,12 +34,20 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Waited:
-    """How long leads waited for something: what is usual, and what is slow."""
+    """How long leads waited for something: what is usual, what is slow, of how many, and the list of these.
+
+    `median` and `slow` are in seconds.
+    """
 
     label: str
-    median: str
-    slow: str
+    median: float
+    slow: float
     number: int
+    url: str
+
+    @property
+    def shown(self) -> tuple[str, str, str]:
+        return span(self.median), span(self.slow), f"{self.number:,}"
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
@@ -58,14 +68,27 @@ def context(request: HttpRequest) -> dict[str, Any]:
             _figure(this_month, "month", counted_url(month, today)),
         ],
         "chart": drawn if drawn.total else None,
-        "legend": [
-            (one, counted_url(first, today, offer__id__exact=one.key) if one.key else "")
-            for one in drawn.series
-        ],
-        "chart_rows": [(day, counted_url(day.day, day.day)) for day in reversed(drawn.days)],
+        "legend": [(one, counted_url(first, today, **_of(one))) for one in drawn.series],
+        "highest_url": next(
+            (counted_url(day.day, day.day) for day in drawn.days if day.total == drawn.highest), ""
+        ),
+        "chart_rows": [_row(day, drawn.series) for day in reversed(drawn.days)],
         "connections": [connection for source in ports.connections for connection in source(request)],
-        "waited": waited(),
+        "waited": waited(request),
     }
+
+
+def _row(day: chart.Day, series: Sequence[chart.Series]) -> dict[str, Any]:
+    """A row of the table under the chart: each number and its list."""
+    url = counted_url(day.day, day.day)
+    counts = [
+        (number, f"{url}&{urlencode(_of(one))}") for number, one in zip(day.counts, series, strict=True)
+    ]
+    return {"day": day.day, "counts": counts, "total": day.total, "url": url}
+
+
+def _of(series: chart.Series) -> dict[str, str]:
+    return {"offer__id__exact": ",".join(map(str, series.keys))}
 
 
 def _figure(number: int, period: str, url: str) -> Figure:
@@ -76,22 +99,22 @@ def _figure(number: int, period: str, url: str) -> Figure:
     return Figure(number, label, url)
 
 
-def waited() -> list[Waited]:
+def waited(request: HttpRequest) -> list[Waited]:
     """Of the last week's leads; nothing of what did not happen."""
     until = timezone.now()
-    since = until - LATELY
-    return times(since, until)
+    return times(request, until - LATELY, until)
 
 
-def times(since: Any, until: Any) -> list[Waited]:
+def times(request: HttpRequest, since: datetime, until: datetime) -> list[Waited]:
     """How long the leads of a stretch of time took to reach the CRM, and their customers waited for an answer."""
-    to_crm = [seconds for source in ports.times_to_crm for seconds in source(since, until)]
-    spans = {
-        _("Arrival to CRM"): figures.spread(to_crm),
-        _("Arrival to first answer"): figures.spread(figures.first_answers(since, until)),
-    }
+    answers = figures.first_answers(since, until)
+    answered = Times(answers.seconds, counted_between(answers.since, until, answer="timed"))
+    found = [
+        *((_("Arrival to CRM"), source(request, since, until)) for source in ports.times_to_crm),
+        (_("Arrival to first answer"), answered),
+    ]
     return [
-        Waited(label, span(found.median), span(found.slow), found.number)
-        for label, found in spans.items()
-        if found is not None
+        Waited(label, usual.median, usual.slow, usual.number, each.url)
+        for label, each in found
+        if (usual := figures.spread(each.seconds))
     ]

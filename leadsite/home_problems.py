@@ -7,6 +7,8 @@ from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -41,8 +43,10 @@ def all_well(request: HttpRequest) -> str:
     last = Lead.objects.counted().order_by("-received_at").values_list("received_at", flat=True).first()
     if last is None:
         return _("All well. No lead has come yet.")
-    told = [_("last lead %(ago)s") % {"ago": ago(last)}, *filter(None, (ask() for ask in ports.all_sent))]
-    return _("All well: %(what)s.") % {"what": ", ".join(told)}
+    sent = filter(None, (ask(request) for ask in ports.all_sent))
+    told = [_("last lead %(ago)s") % {"ago": ago(last)}, *sent]
+    what = format_html_join(", ", "{}", ((part,) for part in told))
+    return SafeString(escape(_("All well: %(what)s.")) % {"what": what})
 
 
 def _own(request: HttpRequest) -> Iterator[Notice]:

@@ -1,7 +1,7 @@
 """Reports: a partner manager came to see which offers, sources and campaigns bring leads, and how soon each is served.
 
-One stretch of time, one table for each question, each number leading to its leads where a filter of the list shows
-just these; the same numbers as a file. Microsoft's tests, samples and the demo are in none of them.
+One stretch of time, one table for each question, each number leading to the leads it counts; the same numbers as a
+file. Microsoft's tests, samples and the demo are in none of them.
 """
 
 from collections import Counter
@@ -21,14 +21,14 @@ from django.utils.translation import gettext_lazy
 
 from leads import figures, sheet
 from leads.countries import country_name
-from leads.lead_source import ACTIONS, action_label
+from leads.lead_source import ACTIONS, action_label, source_key
 from leads.models import Offer
 from leads.wording import clip, clock
 from leadsite.home_figures import Waited, times
-from leadsite.lead_links import counted_url
+from leadsite.lead_links import counted_between, counted_url
 
 MOST_LEADS = 200_000  # counted for one report
-MOST_ROWS = 20  # of a table; what is smaller is added up
+MOST_ROWS = 20  # of a table; smaller ones unfold
 LABEL = 80  # characters
 DEFAULT = "30"
 DAYS = {"7": 7, "30": 30, "90": 90}
@@ -101,21 +101,22 @@ def asked_for(query: Any, today: date) -> tuple[Period, DaysForm]:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is counted, how many, how many of 100, and their list where there is one."""
+    """What is counted, how many, how many of 100, and their list."""
 
     label: str
     number: int
     share: int
-    url: str = ""
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One question and its answer."""
+    """One question and its answer: the largest rows, and the others, which unfold."""
 
     slug: str
     title: str
     rows: Sequence[Row]
+    more: Sequence[Row]
     note: str = ""
 
 
@@ -130,7 +131,10 @@ class Report:
     cut: str  # from when on it counts, in words, where there were too many leads
 
 
-def report(period: Period) -> Report:
+OTHERS = None  # in counts: all that strangers made up, where they made up too much
+
+
+def report(request: HttpRequest, period: Period) -> Report:
     """Everything that the page shows of a stretch of time."""
     since = figures.midnight_of(period.first)
     until = figures.midnight_of(period.last + timedelta(days=1))
@@ -138,38 +142,36 @@ def report(period: Period) -> Report:
     titles = dict(Offer.objects.filter(pk__in=found.offers).values_list("pk", "title"))
 
     def url(**query: str | int) -> str:
-        return "" if found.is_cut else counted_url(period.first, period.last, **query)
+        if found.is_cut:
+            return counted_between(found.since, until, **query)
+        return counted_url(period.first, period.last, **query)
 
+    def table(slug: str, title: str, counts: Counter[Any], label: Any, query: Any, note: str = "") -> Table:
+        rows = [
+            Row(clip(str(label(key)), LABEL), number, _share(number, found.leads), url(**query(key)))
+            for key, number in counts.items()
+        ]
+        rows.sort(key=lambda row: (-row.number, row.label))
+        return Table(slug, title, rows[:MOST_ROWS], rows[MOST_ROWS:], note)
+
+    sources, actions = _bounded(found.sources, source_key), _bounded(found.actions, ACTIONS.get)
+    most_campaigns = _(
+        "The %(most)s largest, by the parameter utm_campaign in the description of a lead."
+    ) % {"most": figures.MOST_CAMPAIGNS}
     tables = [
-        _table(
-            "offer", _("By offer"), found.offers, found.leads, titles.get, lambda pk: url(offer__id__exact=pk)
+        table("offer", _("By offer"), found.offers, titles.get, lambda pk: {"offer__id__exact": pk}),
+        table("source", _("By source"), sources, _source, _source_query),
+        table("action", _("By action"), actions, _action, _action_query),
+        table(
+            "country", _("By country"), found.countries, _country, lambda code: {"country": code or "none"}
         ),
-        _table(
-            "source",
-            _("By source"),
-            found.sources,
-            found.leads,
-            lambda name: name or _("No source named"),
-            lambda name: _source_url(name, url),
-        ),
-        _table(
-            "action", _("By action"), found.actions, found.leads, _action, lambda code: _action_url(code, url)
-        ),
-        _table(
-            "country",
-            _("By country"),
-            found.countries,
-            found.leads,
-            _country,
-            lambda code: url(country=code or "none"),
-        ),
-        _table(
+        table(
             "campaign",
             _("By campaign"),
             found.campaigns,
-            found.leads,
-            note=_("The %(most)s largest, by the parameter utm_campaign in the description of a lead.")
-            % {"most": figures.MOST_CAMPAIGNS},
+            str,
+            lambda name: {"campaign": name},
+            most_campaigns,
         ),
     ]
     return Report(
@@ -177,55 +179,49 @@ def report(period: Period) -> Report:
         found.leads,
         url(),
         Row(
-            _("From customers who had sent a lead before"), found.repeats, _share(found.repeats, found.leads)
+            _("From customers who had sent a lead before"),
+            found.repeats,
+            _share(found.repeats, found.leads),
+            url(repeat="customer"),
         ),
         [table for table in tables if table.rows],
-        times(found.since, until),
+        times(request, found.since, until),
         clock(found.since) if found.is_cut else "",
     )
 
 
-def _table(
-    slug: str,
-    title: str,
-    counts: Counter[Any],
-    leads: int,
-    label: Any = None,
-    url: Any = None,
-    note: str = "",
-) -> Table:
-    named = [((label(key) if label else key) or "", key, number) for key, number in counts.items()]
-    named.sort(key=lambda one: (-one[2], one[0]))
-    rows = [
-        Row(clip(str(words), LABEL), number, _share(number, leads), url(key) if url else "")
-        for words, key, number in named[:MOST_ROWS]
-    ]
-    if rest := sum(number for *_rest, number in named[MOST_ROWS:]):
-        rows.append(Row(_("All others"), rest, _share(rest, leads)))
-    return Table(slug, title, rows, note)
+def _bounded(counts: Counter[Any], is_known: Any) -> Counter[Any]:
+    """Strangers can make up as many as they like: where there are too many, these are one."""
+    if len(counts) <= MOST_ROWS:
+        return counts
+    found: Counter[Any] = Counter()
+    for name, number in counts.items():
+        found[name if not name or is_known(name) else OTHERS] += number
+    return found
 
 
 def _share(number: int, of: int) -> int:
     return round(100 * number / of) if of else 0
 
 
-def _action(code: str) -> str:
-    return action_label(code) or _("No action named")
+def _source(name: str | None) -> str:
+    return _("Other") if name is OTHERS else name or _("No source named")
 
 
-def _source_url(name: str, url: Any) -> str:
-    """Of the sources that the list can be narrowed to."""
-    # Here, because it asks for the site that this module is a part of.
-    from leads.admin.inbox_filters import SourceFilter
-
-    known = {label: key for key, (label, _spelt) in SourceFilter.SPELLINGS.items()}
-    return url(source=known[name]) if name in known else ""
+def _source_query(name: str | None) -> dict[str, str]:
+    if name is OTHERS:
+        return {"source": "other"}
+    return {"source": source_key(name) or (f"is:{name}" if name else "none")}
 
 
-def _action_url(code: str, url: Any) -> str:
-    if code and code not in ACTIONS:
-        return ""
-    return url(action=code or "none")
+def _action(code: str | None) -> str:
+    return _("Unknown action") if code is OTHERS else action_label(code) or _("No action named")
+
+
+def _action_query(code: str | None) -> dict[str, str]:
+    if code is OTHERS:
+        return {"action": "other"}
+    return {"action": code if code in ACTIONS else f"is:{code}" if code else "none"}
 
 
 def _country(code: str) -> str:
@@ -240,7 +236,7 @@ def view(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     if not may_view(request):
         raise PermissionDenied
     period, form = asked_for(request.GET, timezone.localdate())
-    found = report(period)
+    found = report(request, period)
     if request.GET.get("format") == "csv":
         return _file(found)
     from django.contrib.admin.sites import site  # it is this package that the site is made from
@@ -267,13 +263,14 @@ def _file(found: Report) -> StreamingHttpResponse:
 
 
 def _lines(found: Report) -> Iterator[Sequence[object]]:
-    yield [_("Report"), _("What"), _("Leads"), _("Percent")]
+    yield [_("Report"), _("What"), _("Leads"), _("Percent"), _("Seconds")]
     counted = f"{found.period.first} - {found.period.last}"
-    yield [_("All"), f"{counted}, {_('since')} {found.cut}" if found.cut else counted, found.leads, 100]
-    yield [_("Repeats"), found.repeats.label, found.repeats.number, found.repeats.share]
+    yield [_("All"), f"{counted}, {_('since')} {found.cut}" if found.cut else counted, found.leads, 100, ""]
+    yield [_("Repeats"), found.repeats.label, found.repeats.number, found.repeats.share, ""]
     for table in found.tables:
-        for row in table.rows:
-            yield [table.title, row.label, row.number, row.share]
+        for row in (*table.rows, *table.more):
+            yield [table.title, row.label, row.number, row.share, ""]
     for one in found.waited:
-        yield [one.label, _("Half within %(span)s") % {"span": one.median}, one.number, 50]
-        yield [one.label, _("95 of 100 within %(span)s") % {"span": one.slow}, one.number, 95]
+        half, most, _number = one.shown
+        yield [one.label, _("Half within %(span)s") % {"span": half}, one.number, 50, round(one.median, 3)]
+        yield [one.label, _("95 of 100 within %(span)s") % {"span": most}, one.number, 95, round(one.slow, 3)]

@@ -2,22 +2,26 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from crm_sync import wording as words
+from crm_sync.admin.sending_filters import ON_THEIR_WAY, REAL, TIMED
 from crm_sync.models import Delivery, Destination, DestinationState, MappingVersion
-from leads.models import Lead, Offer, Submission
-from leads.ports import Connection
+from leads import figures
+from leads.models import Lead, Offer
+from leads.ports import Connection, Times
 
 CAP = 10_000  # sendings counted
 MOST = 50  # connections shown
-MOST_TIMES = 1_000  # sendings whose way is measured: more would not move the middle
-_State = Delivery.State
 
 
 def connections(request: HttpRequest) -> Iterator[Connection]:
@@ -27,7 +31,7 @@ def connections(request: HttpRequest) -> Iterator[Connection]:
     # Without secrets: that they do not open may be what is wrong.
     states = DestinationState.objects.select_related("destination").defer("destination__secrets")
     for state in states.order_by("destination__name")[:MOST]:
-        waiting = _owed().filter(destination=state.pk)[: CAP + 1].count()
+        waiting = _on_their_way().filter(destination=state.pk)[: CAP + 1].count()
         yield Connection(
             words.name_of(state.destination),
             reverse("admin:crm_sync_destination_change", args=[state.pk]),
@@ -35,15 +39,22 @@ def connections(request: HttpRequest) -> Iterator[Connection]:
             state.get_state_display(),
             f"{words.capped(min(waiting, CAP), CAP)}" if waiting else "",
             words.ago(state.last_success_at),
+            _list(request, **ON_THEIR_WAY, destination=state.pk),
         )
 
 
-def _owed() -> QuerySet[Delivery]:
-    # Each state has an index of its own.
-    return Delivery.objects.filter(state__in=[_State.WAITING, _State.LEASED]).order_by()
+def _on_their_way() -> QuerySet[Delivery]:
+    return Delivery.objects.on_their_way().order_by()
 
 
-def all_sent() -> str:
+def _list(request: HttpRequest, **query: str | int) -> str:
+    """The address of the list of sendings with these filters; "" for who may not see it."""
+    if not request.user.has_perm("crm_sync.view_delivery"):
+        return ""
+    return f"{reverse('admin:crm_sync_delivery_changelist')}?{urlencode(query)}"
+
+
+def all_sent(request: HttpRequest) -> str | SafeString:
     """Whether every lead is where it belongs; "" where some belong nowhere yet."""
     published = MappingVersion.objects.filter(
         route__offer=OuterRef("pk"), route__enabled=True, state=MappingVersion.State.PUBLISHED
@@ -52,23 +63,20 @@ def all_sent() -> str:
     nowhere = Offer.objects.filter(~Exists(published), Exists(some), enabled=True, is_demo=False)
     if nowhere.exists() or not Destination.objects.exclude(connector="demo").exists():
         return ""
-    owed = _owed().exclude(destination__connector="demo")[: CAP + 1].count()
+    owed = _on_their_way().exclude(destination__connector="demo")[: CAP + 1].count()
     if not owed:
         return _("everything sent")
-    return ngettext("%(number)s on its way", "%(number)s on their way", owed) % {
+    said = ngettext("%(number)s on its way", "%(number)s on their way", owed) % {
         "number": words.capped(min(owed, CAP), CAP)
     }
+    url = _list(request, **ON_THEIR_WAY, **REAL)
+    return format_html('<a href="{}">{}</a>', url, said) if url else said
 
 
-def times_to_crm(since: datetime, until: datetime) -> list[float]:
-    """Seconds from a lead's arrival here to its arrival in a CRM, of the last that arrived."""
-    arrived = Delivery.objects.filter(
-        state=_State.DELIVERED,
-        created_at__gte=since,
-        created_at__lt=until,
-        lead__is_test=False,
-        lead__is_sample=False,
-        lead__offer__is_demo=False,
-    ).exclude(lead__submission__origin=Submission.Origin.IMPORT)
-    rows = arrived.order_by("-created_at").values_list("lead__received_at", "settled_at")[:MOST_TIMES]
-    return [(settled - received).total_seconds() for received, settled in rows if settled]
+def times_to_crm(request: HttpRequest, since: datetime, until: datetime) -> Times:
+    """From a lead's arrival here to its arrival in a CRM, of the last that arrived."""
+    arrived = Delivery.objects.timed().filter(created_at__gte=since, created_at__lt=until)
+    rows: Any = arrived.order_by("-created_at").values_list("created_at", "lead__received_at", "settled_at")
+    found = figures.measured(rows[: figures.MOST_TIMES], since)
+    moments = {"from": found.since.isoformat(), "to": until.isoformat()}
+    return Times(found.seconds, _list(request, **TIMED, **moments))

@@ -24,6 +24,7 @@ from crm_sync import replay
 from crm_sync.admin import groups
 from crm_sync.admin import replay_estimate as estimates
 from crm_sync.admin.pages import require, tell
+from crm_sync.admin.sending_filters import REAL
 from crm_sync.models import Delivery, Destination
 from crm_sync.replay import Estimate, Range
 from leads import jobs
@@ -144,6 +145,8 @@ class RangeForm(forms.Form):
 def _asked(query: QueryDict) -> dict[str, Any] | None:
     """What an address fills in, the filters of the list of sendings included; None: nothing."""
     data: dict[str, Any] = {name: query[name] for name in RangeForm.base_fields if query.get(name)}
+    if data.get("destination") == REAL["destination"]:  # there it is a choice, here it is every connection
+        del data["destination"]
     filtered = query.get("held_reason") or query.get("state")
     if filtered in replay.WHYS:
         data.setdefault("why", filtered)

@@ -1,5 +1,6 @@
 """The filters of the list of sendings."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -11,8 +12,14 @@ from django.utils.translation import gettext_lazy
 from crm_sync.admin.groups import NONE_GIVEN
 from crm_sync.admin.tries import SEES_PERSONS
 from crm_sync.models import Delivery, Destination
+from leads.admin.inbox_filters import DatesFilter
 from leads.models import Offer
 from leads.wording import clip
+
+# What links of other pages ask for.
+ON_THEIR_WAY = {"state": "on_their_way"}
+REAL = {"destination": "real"}
+TIMED = {"state": Delivery.State.DELIVERED.value, "leads": "timed"}
 
 
 class _Filter(admin.SimpleListFilter):
@@ -30,7 +37,12 @@ class StateFilter(_Filter):
     parameter_name = column = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return Delivery.State.choices
+        return [*Delivery.State.choices, (ON_THEIR_WAY["state"], _("Waiting or being sent"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Any]:
+        if self.value() == ON_THEIR_WAY["state"]:
+            return queryset.on_their_way()
+        return super().queryset(request, queryset)
 
 
 class HeldFilter(_Filter):
@@ -47,7 +59,15 @@ class DestinationFilter(_Filter):
     column = "destination_id"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return [(str(pk), name) for pk, name in Destination.objects.values_list("pk", "name")]
+        found = list(Destination.objects.values_list("pk", "name", "connector"))
+        demo = any(connector == "demo" for _pk, _name, connector in found)
+        real = [(REAL["destination"], _("All but the demo CRM"))] if demo or self.value() else []
+        return [*((str(pk), name) for pk, name, _connector in found), *real]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == REAL["destination"]:
+            return queryset.exclude(destination__connector="demo")
+        return super().queryset(request, queryset)
 
 
 class OfferFilter(_Filter):
@@ -57,6 +77,41 @@ class OfferFilter(_Filter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
         return [(str(pk), title) for pk, title in Offer.objects.values_list("pk", "title")]
+
+
+class TimedFilter(admin.SimpleListFilter):
+    """Those that Home and the reports measure, chosen by a link."""
+
+    title = gettext_lazy("leads")
+    parameter_name = "leads"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [(TIMED["leads"], _("Real leads, none imported"))] if self.value() else []
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Any]:
+        return queryset.timed() if self.value() == TIMED["leads"] else queryset
+
+
+class MadeFilter(DatesFilter):
+    """By when a sending was made, chosen by a link. Each state has an index of that."""
+
+    title = gettext_lazy("when it began")
+    column = "created_at"
+
+    def has_output(self) -> bool:
+        return bool(self.bounds)
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        yield {
+            "selected": False,
+            "query_string": changelist.get_query_string(remove=list(self.LABELS)),
+            "display": _("All"),
+        }
+        yield {
+            "selected": True,
+            "query_string": changelist.get_query_string(),
+            "display": " ".join(words for _name, words in self.said),
+        }
 
 
 class FieldFilter(_Filter):

@@ -30,9 +30,11 @@ from crm_sync.admin.sending_filters import (
     DestinationFilter,
     FieldFilter,
     HeldFilter,
+    MadeFilter,
     OfferFilter,
     ReasonFilter,
     StateFilter,
+    TimedFilter,
 )
 from crm_sync.models import Delivery
 from leads import ports, search
@@ -83,7 +85,7 @@ class DeliveryAdmin(Paged, EvidencePage):
 
     def get_list_filter(self, request: HttpRequest) -> tuple[Any, ...]:
         reasons = (HeldFilter, ReasonFilter, FieldFilter) if tries.sees_trouble(request) else ()
-        return (StateFilter, *reasons, DestinationFilter, OfferFilter)
+        return (StateFilter, *reasons, DestinationFilter, OfferFilter, TimedFilter, MadeFilter)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -1,23 +1,27 @@
 """The filters of the inbox by what arrived. None reads the whole table to find out its choices."""
 
-from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin import ListFilter, SimpleListFilter
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextField, Value
+from django.db.models.functions import Replace, Upper
+from django.db.models.lookups import Exact, In
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from leads.countries import countries
-from leads.lead_source import ACTIONS
-from leads.models import Offer
-from leads.wording import clip, midnight
+from leads.figures import beginning_of, campaign_name
+from leads.lead_source import ACTIONS, SOURCES
+from leads.models import Lead, Offer
+from leads.wording import clip, clock, midnight
 
 LONGEST = 60  # characters of what somebody typed into an address
+IS = "is:"  # in an address, before an action or a source that is none of the known ones
 
 
 class Choice(SimpleListFilter):
@@ -41,53 +45,93 @@ class OfferFilter(Choice):
     parameter_name = "offer__id__exact"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(str(offer.pk), clip(offer.title, LONGEST)) for offer in offers(request)]
+        titles = {str(offer.pk): clip(offer.title, LONGEST) for offer in offers(request)}
+        return [*titles.items(), *self._several(titles)]
+
+    def _several(self, titles: dict[str, str]) -> Iterator[tuple[str, str]]:
+        """Of a link: those that share a colour in the chart of Home."""
+        value = self.value() or ""
+        chosen = [titles[key] for key in value.split(",") if key in titles]
+        if "," in value and chosen:
+            yield value, clip(", ".join(chosen), LONGEST)
 
     def chosen(self, queryset: Any, value: str) -> QuerySet[Any]:
-        return queryset.filter(offer=value)
+        known = {str(offer.pk) for offer in offers(self.request)}
+        return queryset.filter(offer__in=known.intersection(value.split(",")))
 
 
-class ActionFilter(Choice):
+class OpenChoice(Choice):
+    """One of what is known or, by a link, of what a stranger made up: `column` begins with it."""
+
+    column: str
+
+    def made_up(self) -> Iterator[tuple[str, str]]:
+        value = self.value() or ""
+        if value.startswith(IS):
+            yield value, clip(value.removeprefix(IS), LONGEST)
+
+    def begins(self, queryset: Any, value: str) -> QuerySet[Any]:
+        return queryset.filter(Exact(beginning_of(self.column), _storable(value.removeprefix(IS))))
+
+
+def _storable(text: str) -> str:
+    """As intake stores it: PostgreSQL takes no NUL, not even in a question."""
+    return text.replace("\x00", "\ufffd")
+
+
+class ActionFilter(OpenChoice):
     title = gettext_lazy("action")
-    parameter_name = "action"
+    parameter_name = column = "action"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [
             *((code, action.label) for code, action in ACTIONS.items()),
             ("other", _("Unknown action")),
             ("none", _("No action")),
+            *self.made_up(),
         ]
 
     def chosen(self, queryset: Any, value: str) -> QuerySet[Any]:
+        unknown = queryset.exclude(action__in=["", *ACTIONS])
         if value == "other":
-            return queryset.exclude(action__in=["", *ACTIONS])
+            return unknown
+        if value.startswith(IS):
+            return self.begins(unknown, value)
         return queryset.filter(action="" if value == "none" else value)
 
 
-class SourceFilter(Choice):
+class SourceFilter(OpenChoice):
     title = gettext_lazy("source")
-    parameter_name = "source"
-    # An open set, and each is sent in several spellings.
-    SPELLINGS = {
-        "marketplace": ("Azure Marketplace", Q(source__iexact="AzureMarketplace")),
-        "appsource": ("AppSource", Q(source__icontains="SPZA") | Q(source__iexact="AppSource")),
-        "portal": ("Azure portal", Q(source__iexact="AzurePortal")),
-        "testdrive": ("Test Drive", Q(source__iexact="TestDrive")),
-    }
+    parameter_name = column = "source"
+    # As the indexes of rare sources name them.
     USUAL = ("AzureMarketplace", "SPZA", "AppSource", "AzurePortal", "TestDrive")
     FREQUENT = ("marketplace", "appsource")
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [*((name, label) for name, (label, _spelt) in self.SPELLINGS.items()), ("other", _("Other"))]
+        return [
+            *((key, source.label) for key, source in SOURCES.items()),
+            ("other", _("Other")),
+            ("none", _("No source")),
+            *self.made_up(),
+        ]
 
     def chosen(self, queryset: Any, value: str) -> QuerySet[Any]:
         """Of the rarer ones said once more in the words of an index: among a million leads it finds them at once."""
-        if value != "other":
-            found = queryset.filter(self.SPELLINGS[value][1])
+        if value in SOURCES:
+            found = queryset.filter(_spelled(SOURCES[value].spellings))
             return found if value in self.FREQUENT else found.exclude(source__in=self.USUAL[:2])
-        for _label, spelled in self.SPELLINGS.values():
-            queryset = queryset.exclude(spelled)
-        return queryset.exclude(source__in=self.USUAL)
+        odd = queryset.exclude(source__in=self.USUAL)
+        if value == "none":
+            return odd.filter(source="")
+        known = [spelling for source in SOURCES.values() for spelling in source.spellings]
+        others = odd.exclude(source="").exclude(_spelled(known))
+        return others if value == "other" else self.begins(others, value)
+
+
+def _spelled(spellings: Sequence[str]) -> In:
+    """As `leads.lead_source.source_key` reads them."""
+    space, nothing = (Value(text, output_field=TextField()) for text in (" ", ""))
+    return In(Upper(Replace("source", space, nothing)), spellings)
 
 
 class CountryFilter(Choice):
@@ -129,19 +173,23 @@ class ReceivedFilter(Choice):
 
 
 class DatesFilter(ListFilter):
-    """From one day to another, both of them included, as days are where the reader is."""
+    """From one day to another, both of them included, as days are where the reader is.
+
+    A link may name moments instead, with their zone: from the first on, and before the second.
+    """
 
     title = gettext_lazy("dates")
     LABELS = {"from": gettext_lazy("From"), "to": gettext_lazy("To")}
+    column = "received_at"
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
         super().__init__(request, params, model, model_admin)
-        self.days: dict[str, date] = {}
+        self.bounds: dict[str, date] = {}
         for name, label in self.LABELS.items():
             for value in params.pop(name, [])[-1:]:
                 try:
-                    self.days[name] = date.fromisoformat(value)
-                except ValueError:
+                    self.bounds[name] = _day_or_moment(value)
+                except (ValueError, OverflowError):
                     said = _("“%(value)s” after %(label)s is no date; write it as 2026-11-27.")
                     messages.warning(request, said % {"value": clip(value, LONGEST), "label": label})
 
@@ -157,20 +205,44 @@ class DatesFilter(ListFilter):
     @property
     def inputs(self) -> Iterator[tuple[str, Any, str]]:
         for name, label in self.LABELS.items():
-            day = self.days.get(name)
+            bound = self.bounds.get(name)
+            day = timezone.localdate(bound) if isinstance(bound, datetime) else bound
             yield name, label, day.isoformat() if day else ""
 
+    @property
+    def said(self) -> Iterator[tuple[str, str]]:
+        """The parameters that are in force, each in words."""
+        for name, label in self.LABELS.items():
+            if bound := self.bounds.get(name):
+                yield (
+                    name,
+                    f"{label} {clock(bound) if isinstance(bound, datetime) else bound.isoformat()}",
+                )
+
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        first, last = self.days.get("from"), self.days.get("to")
+        first, last = self.bounds.get("from"), self.bounds.get("to")
         if first:
-            queryset = queryset.filter(received_at__gte=_beginning(first))
-        if last and last < date.max:
-            queryset = queryset.filter(received_at__lt=_beginning(last + timedelta(days=1)))
+            queryset = queryset.filter(**{f"{self.column}__gte": _beginning(first)})
+        if last and not isinstance(last, datetime):
+            last = last + timedelta(days=1) if last < date.max else None
+        if last:
+            queryset = queryset.filter(**{f"{self.column}__lt": _beginning(last)})
         return queryset
 
 
-def _beginning(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
+def _day_or_moment(text: str) -> date:
+    """Raises ValueError or OverflowError for what is neither."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise
+        return moment.astimezone(UTC)
+
+
+def _beginning(of: date) -> datetime:
+    return of if isinstance(of, datetime) else timezone.make_aware(datetime.combine(of, time.min))
 
 
 class KindFilter(Choice):
@@ -233,8 +305,23 @@ class RepeatFilter(Choice):
 
     def chosen(self, queryset: Any, value: str) -> QuerySet[Any]:
         if value == "customer":
-            return queryset.exclude(grouped_by="")
+            return queryset.filter(grouped_by__in=Lead.AGAIN)
         return queryset.filter(submission__times_received__gt=1)
+
+
+class CampaignFilter(Choice):
+    """Chosen by a link, never from a list: there are as many as somebody made up."""
+
+    title = gettext_lazy("campaign")
+    parameter_name = "campaign"
+    in_form = False
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        value = self.value()
+        return [(value, clip(value, LONGEST))] if value else []
+
+    def chosen(self, queryset: Any, value: str) -> QuerySet[Any]:
+        return queryset.filter(Exact(campaign_name(), _storable(value)))
 
 
 def offers(request: HttpRequest) -> list[Offer]:

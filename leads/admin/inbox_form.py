@@ -12,7 +12,7 @@ from leads.admin import inbox_filters as filters
 from leads.admin import inbox_work_filters as work
 from leads.wording import clip
 
-# The order in which they stand in the form; what others plug in comes before the last three.
+# The order in which they stand in the form; what others plug in comes before the last of them.
 FIRST: tuple[type[ListFilter], ...] = (
     work.ViewFilter,
     filters.OfferFilter,
@@ -26,7 +26,12 @@ FIRST: tuple[type[ListFilter], ...] = (
     filters.ReceivedFilter,
     filters.DatesFilter,
 )
-LAST: tuple[type[ListFilter], ...] = (filters.KindFilter, filters.ArchivedFilter, filters.RepeatFilter)
+LAST: tuple[type[ListFilter], ...] = (
+    filters.KindFilter,
+    filters.ArchivedFilter,
+    filters.RepeatFilter,
+    filters.CampaignFilter,
+)
 
 
 # In words
@@ -62,9 +67,7 @@ def chips(changelist: Any) -> list[Chip]:
 def _said(spec: Any) -> Iterator[tuple[str, str]]:
     """The parameters of a filter that are in force, each in words."""
     if isinstance(spec, filters.DatesFilter):
-        for name, label, value in spec.inputs:
-            if value:
-                yield name, f"{label} {value}"
+        yield from spec.said
         return
     chosen = {str(value): said for value, said in getattr(spec, "lookup_choices", ())}.get(spec.value())
     if chosen is not None and not isinstance(spec, work.ViewFilter):  # which the tabs show

@@ -73,11 +73,18 @@ class AnswerFilter(Choice):
     of_work = True
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("open", _("Not answered")), ("late", _("Late")), ("given", _("Answered"))]
+        return [
+            ("open", _("Not answered")),
+            ("late", _("Late")),
+            ("given", _("Answered")),
+            ("timed", _("Answered here, none imported")),
+        ]
 
     def chosen(self, queryset: Any, value: str) -> QuerySet[Any]:
         if value == "given":
             return queryset.filter(answered_at__isnull=False)
+        if value == "timed":
+            return queryset.answered_here()
         waiting = queryset.unanswered()
         return waiting.filter(answer_due_at__lt=timezone.now()) if value == "late" else waiting
 

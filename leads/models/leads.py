@@ -74,6 +74,11 @@ class LeadQuerySet(models.QuerySet["Lead"]):
         open_ = [Lead.Status.NEW, Lead.Status.WORKING]
         return self.worked_here().filter(answered_at=None, status__in=open_).exclude(action="DNC")
 
+    def answered_here(self) -> "LeadQuerySet":
+        """Leads whose way to the first answer is known: not worked on in the CRM, nor imported long after they came."""
+        answered = self.filter(answered_at__isnull=False).exclude(offer__worked_in=Offer.WorkedIn.CRM)
+        return answered.exclude(submission__origin=Submission.Origin.IMPORT)
+
     def needing(self, user: Any, today: date) -> "LeadQuerySet":
         """Leads that this user should look at: theirs or nobody's, and new or with a follow-up that is due."""
         theirs = Q(owner=user.pk) | Q(owner=None)
@@ -95,6 +100,8 @@ class Lead(models.Model):
         EMAIL = "email", gettext_lazy("Same e-mail")
         COMPANY_PHONE = "company_phone", gettext_lazy("Same company and phone")
         SPLIT = "split", gettext_lazy("Split off by a colleague")
+
+    AGAIN = (GroupedBy.EMAIL, GroupedBy.COMPANY_PHONE)  # of a customer who had sent a lead before
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     submission = models.ForeignKey(Submission, models.CASCADE, related_name="leads")

@@ -142,6 +142,7 @@ def test_a_first_look_offers_the_last_week_and_counts_nothing() -> None:
         ({"state": "rejected", "reason_group": "No field …"}, "rejected", "No field …"),
         ({"state": "rejected", "reason_group": "-"}, "rejected", ""),
         ({"state": "delivered", "p": "2"}, None, None),
+        ({"state": "on_their_way", "destination": "real"}, None, None),
     ],
 )
 def test_the_filters_of_the_list_are_filled_in(

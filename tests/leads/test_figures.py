@@ -102,7 +102,8 @@ def test_of_too_many_leads_the_newest_are_counted_and_that_is_said() -> None:
     for day in range(5):
         post(offer, body({"FirstName": str(day)}), at=NOW - timedelta(days=day))
     found = figures.tally(NOW - timedelta(days=30), NOW + timedelta(days=1), 3)
-    assert (found.leads, found.is_cut, found.since) == (3, True, NOW - timedelta(days=3))
+    assert (found.leads, found.is_cut) == (3, True)
+    assert found.since == NOW - timedelta(days=3) + timedelta.resolution
     assert not figures.tally(NOW - timedelta(days=30), NOW + timedelta(days=1), 5).is_cut
 
 
@@ -118,5 +119,13 @@ def test_first_answers_are_those_of_leads_that_are_worked_on_here() -> None:
         lead.answered_at = NOW + timedelta(hours=3)
         lead.save()
     post(here, body({"FirstName": "Waits"}), at=NOW)
-    assert figures.first_answers(NOW, NOW + timedelta(days=1)) == [3 * 3600]
-    assert figures.first_answers(NOW - timedelta(days=1), NOW) == []
+    assert figures.first_answers(NOW, NOW + timedelta(days=1)) == figures.Measured([3 * 3600], NOW)
+    assert figures.first_answers(NOW - timedelta(days=1), NOW).seconds == []
+
+
+def test_of_too_many_spans_it_is_told_since_when_they_were_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "MOST_TIMES", 2)
+    began = NOW - timedelta(days=1)
+    rows = [(began + timedelta(hours=number), began, NOW) for number in (2, 1)]
+    assert figures.measured(rows, began) == figures.Measured([86_400, 86_400], began + timedelta(hours=1))
+    assert figures.measured(rows[:1], began) == figures.Measured([86_400], began)

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from leads.models import Endpoint, Lead, Offer, Submission
-from leads.ports import Connection, Notice, ports
+from leads.ports import Connection, Notice, Times, ports
 from leads.wording import midnight
 from leadsite import first_hour, home, home_mine
 from tests.staff import body, make_offer, person, post, signed_in
@@ -50,7 +50,8 @@ def test_the_last_leads_are_sentences_with_their_age() -> None:
 def test_numbers_leave_out_demo_samples_and_tests_and_link_to_what_they_count() -> None:
     real, demo = make_offer(), make_offer("demo", is_demo=True)
     today = midnight()
-    post(real, body({"FirstName": "Now"}), at=today)
+    put_away = post(real, body({"FirstName": "Now"}), at=today)
+    put_away.leads.update(archived_at=timezone.now())
     post(real, body({"FirstName": "Earlier"}), at=today.replace(day=1))
     post(real, body({"FirstName": "Last month"}), at=today.replace(day=1) - timedelta(seconds=1))
     post(real, body({"FirstName": "MSFT_TEST_1"}), at=today)
@@ -203,7 +204,7 @@ def test_all_well_names_the_last_lead_and_whether_everything_was_sent() -> None:
     assert "All well. No lead has come yet." in shown()
     post(offer, at=timezone.now() - timedelta(minutes=12))
     post(offer, body({"FirstName": "MSFT_TEST_1"}))
-    ports.all_sent.append(lambda: "everything sent")
+    ports.all_sent.append(lambda request: "everything sent")
     assert "All well: last lead 12 min ago, everything sent." in shown()
     assert "All well." in shown("frank"), "nothing of leads to those who may not see them"
 
@@ -225,7 +226,7 @@ def test_the_chart_counts_by_day_and_offer_and_has_a_table() -> None:
     assert len(context["chart"].days) == 30
     text = shown("charlie")
     assert f"<title>{today:%Y-%m-%d}, Contoso Backup: 2</title>" in text
-    assert 'href="/admin/leads/lead/?kind=counted&amp;received=today">2</a>' in text
+    assert 'href="/admin/leads/lead/?kind=counted&amp;archived=all&amp;received=today">2</a>' in text
 
 
 def test_without_leads_there_is_no_chart() -> None:
@@ -238,7 +239,7 @@ def test_connections_and_times_stand_on_home_for_who_may_see_them() -> None:
     ports.connections.append(
         lambda request: [Connection("HubSpot", "/there/", "stopped", "Stopped", "12", "Never")]
     )
-    ports.times_to_crm.append(lambda since, until: [2.0, 3.0, 90.0])
+    ports.times_to_crm.append(lambda request, since, until: Times([2.0, 3.0, 90.0]))
     text = shown("bob")
     assert '<a href="/there/">HubSpot</a>' in text
     assert '<span class="dot stopped">Stopped</span>' in text
