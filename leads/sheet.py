@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cache
 from io import BytesIO, StringIO
+from itertools import chain, islice, zip_longest
 from typing import Any
+from unicodedata import east_asian_width
 from xml.sax.saxutils import escape
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -50,6 +52,11 @@ SHEET = "xl/worksheets/sheet1.xml"
 PIECE = 64 * 1024  # bytes that go out at a time
 MOST_XML = 1_900_000_000  # bytes of the sheet, unpacked: from 2 GiB on it would need a kind of ZIP that Excel refuses
 NOT_ALL = "The rest is left out: it does not fit in an Excel file. Take CSV for all of it."
+LOOKED_AT = (
+    100  # rows that columns are made wide enough for: what comes before the rows goes out before the others
+)
+WIDEST = 60  # characters of a column
+_LOOKED_INTO = 1_000  # characters of a cell
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - a spreadsheet's days are of no zone
 _LOOKS_ESCAPED = re.compile("_(?=x[0-9a-fA-F]{4}_)")  # what Excel would read as one character
 
@@ -81,7 +88,9 @@ def workbook(rows: Iterable[Sequence[object]], name: str) -> Iterator[bytes]:
     Every text is written as a text: to Excel no cell is a formula or a link, and a number or a date only if it was one
     here. Times have no zone. XlsxWriter makes everything but the rows, and could not let any of it go before the end.
     """
-    template = ZipFile(BytesIO(_template(name)))
+    rows = iter(rows)
+    first = list(islice(rows, LOOKED_AT))
+    template = ZipFile(BytesIO(_template(name, widths(first))))
     before, _, after = template.read(SHEET).decode().partition("<sheetData>")
     example, _, after = after.partition("</sheetData>")
     heading, moment, day = re.findall(r' s="(\d+)"', example)
@@ -94,7 +103,7 @@ def workbook(rows: Iterable[Sequence[object]], name: str) -> Iterator[bytes]:
                 package.writestr(part, template.read(part))
         with package.open(SHEET, "w") as sheet:
             sheet.write((re.sub("<dimension[^>]*>", "", before) + "<sheetData>").encode())
-            for number, row in enumerate(rows, 1):
+            for number, row in enumerate(chain(first, rows), 1):
                 if written > MOST_XML:
                     sheet.write(_row(number, [NOT_ALL], {}, ""))
                     break
@@ -105,12 +114,25 @@ def workbook(rows: Iterable[Sequence[object]], name: str) -> Iterator[bytes]:
     yield pipe.take()
 
 
-def _template(name: str) -> bytes:
-    """A workbook with that sheet, and a cell of each style."""
+def widths(rows: Sequence[Sequence[object]]) -> list[int]:
+    """How wide each column has to be, in characters, so that these rows can be read."""
+    return [min(max(map(_width, column)), WIDEST) + 2 for column in zip_longest(*rows, fillvalue="")]
+
+
+def _width(value: object) -> int:
+    """Of the longest line. The letters of East Asia take the room of two."""
+    lines = str(value)[:_LOOKED_INTO].splitlines()
+    return max((sum(1 + (east_asian_width(letter) in "WF") for letter in line) for line in lines), default=0)
+
+
+def _template(name: str, widths: Sequence[int]) -> bytes:
+    """A workbook with that sheet, its columns so wide, and a cell of each style."""
     file = BytesIO()
     book = xlsxwriter.Workbook(file, {"in_memory": True})
     sheet = book.add_worksheet(name)
     sheet.freeze_panes(1, 0)
+    for column, width in enumerate(widths):
+        sheet.set_column(column, column, width)
     for column, form in enumerate(
         ({"bold": True}, {"num_format": "yyyy-mm-dd hh:mm:ss"}, {"num_format": "yyyy-mm-dd"})
     ):

@@ -178,6 +178,20 @@ def test_a_workbook_keeps_headings_numbers_dates_and_many_columns_in_place() -> 
     assert cells["C2"].number_format == "yyyy-mm-dd"
 
 
+def test_columns_are_as_wide_as_what_stands_in_them_within_reason() -> None:
+    rows = [
+        ["Phone", "Received", "Description", "Company", ""],
+        ["+14255550134", datetime(2026, 11, 27, 9), f"one\n{'two ' * 99}", "日本電気株式会社", ""],  # noqa: DTZ001
+    ]
+    columns = openpyxl.load_workbook(made(rows)).active.column_dimensions
+    assert [round(columns[letter].width) for letter in "ABCDE"] == [15, 22, sheet.WIDEST + 3, 19, 3]
+
+
+def test_columns_are_as_wide_as_the_first_rows_need() -> None:
+    assert sheet.widths([["a"], ["abc"], [""]]) == [3 + 2]
+    assert sheet.widths([]) == []
+
+
 def test_what_does_not_fit_in_a_workbook_is_said_in_its_last_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheet, "MOST_XML", 200)
     cells = openpyxl.load_workbook(made([["heading"], *([f"row {number}"] for number in range(99))])).active
