@@ -31,6 +31,10 @@ class Figure:
     label: str
     url: str
 
+    @property
+    def said(self) -> str:
+        return f"{self.number:,}"
+
 
 @dataclass(frozen=True, slots=True)
 class Waited:
@@ -68,23 +72,29 @@ def context(request: HttpRequest) -> dict[str, Any]:
             _figure(this_month, "month", counted_url(month, today)),
         ],
         "chart": drawn if drawn.total else None,
-        "legend": [(one, counted_url(first, today, **_of(one))) for one in drawn.series],
-        "highest_url": next(
-            (counted_url(day.day, day.day) for day in drawn.days if day.total == drawn.highest), ""
-        ),
+        "legend": [
+            (one.number, Figure(one.total, one.label, counted_url(first, today, **_of(one))))
+            for one in drawn.series
+        ],
+        "highest": _day(max(drawn.days, key=lambda day: day.total)),
         "chart_rows": [_row(day, drawn.series) for day in reversed(drawn.days)],
         "connections": [connection for source in ports.connections for connection in source(request)],
         "waited": waited(request),
     }
 
 
-def _row(day: chart.Day, series: Sequence[chart.Series]) -> dict[str, Any]:
-    """A row of the table under the chart: each number and its list."""
-    url = counted_url(day.day, day.day)
-    counts = [
-        (number, f"{url}&{urlencode(_of(one))}") for number, one in zip(day.counts, series, strict=True)
+def _day(day: chart.Day) -> Figure:
+    return Figure(day.total, day.day.isoformat(), counted_url(day.day, day.day))
+
+
+def _row(day: chart.Day, series: Sequence[chart.Series]) -> tuple[str, list[Figure]]:
+    """A row of the table under the chart: the leads of a day by colour, and all of them."""
+    total = _day(day)
+    each = [
+        Figure(number, one.label, f"{total.url}&{urlencode(_of(one))}")
+        for number, one in zip(day.counts, series, strict=True)
     ]
-    return {"day": day.day, "counts": counts, "total": day.total, "url": url}
+    return total.label, [*each, total]
 
 
 def _of(series: chart.Series) -> dict[str, str]:

@@ -108,6 +108,10 @@ class Row:
     share: int
     url: str
 
+    @property
+    def said(self) -> str:
+        return f"{self.number:,}"
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -123,8 +127,7 @@ class Table:
 @dataclass(frozen=True, slots=True)
 class Report:
     period: Period
-    leads: int
-    url: str
+    all: Row
     repeats: Row
     tables: Sequence[Table]
     waited: Sequence[Waited]
@@ -176,8 +179,7 @@ def report(request: HttpRequest, period: Period) -> Report:
     ]
     return Report(
         period,
-        found.leads,
-        url(),
+        Row(_("All"), found.leads, 100, url()),
         Row(
             _("From customers who had sent a lead before"),
             found.repeats,
@@ -250,7 +252,7 @@ def view(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         ],
         "form": form,
         "csv_url": f"?{period.query}&format=csv",
-        "most": MOST_LEADS,
+        "most": f"{MOST_LEADS:,}",
     }
     return TemplateResponse(request, "admin/reports.html", context)
 
@@ -265,7 +267,13 @@ def _file(found: Report) -> StreamingHttpResponse:
 def _lines(found: Report) -> Iterator[Sequence[object]]:
     yield [_("Report"), _("What"), _("Leads"), _("Percent"), _("Seconds")]
     counted = f"{found.period.first} - {found.period.last}"
-    yield [_("All"), f"{counted}, {_('since')} {found.cut}" if found.cut else counted, found.leads, 100, ""]
+    yield [
+        found.all.label,
+        f"{counted}, {_('since')} {found.cut}" if found.cut else counted,
+        found.all.number,
+        100,
+        "",
+    ]
     yield [_("Repeats"), found.repeats.label, found.repeats.number, found.repeats.share, ""]
     for table in found.tables:
         for row in (*table.rows, *table.more):

@@ -85,7 +85,8 @@ class DeliveryAdmin(Paged, EvidencePage):
 
     def get_list_filter(self, request: HttpRequest) -> tuple[Any, ...]:
         reasons = (HeldFilter, ReasonFilter, FieldFilter) if tries.sees_trouble(request) else ()
-        return (StateFilter, *reasons, DestinationFilter, OfferFilter, TimedFilter, MadeFilter)
+        linked = (TimedFilter, MadeFilter)  # on top: who came by a link shall see what narrows the list
+        return (*linked, StateFilter, *reasons, DestinationFilter, OfferFilter)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -78,6 +78,7 @@ def cases(leads: int) -> dict[str, str]:
         "sendings_offer": f"{SENDINGS}?offer={offer['filled-30']}",
         "offers": "/admin/leads/offer/",
         "home": "/admin/",
+        "reports": "/admin/reports/",
     }
 
 
