@@ -1,5 +1,5 @@
 from django.apps import AppConfig
-from django.utils.translation import gettext, gettext_lazy, ngettext
+from django.utils.translation import get_language, gettext, gettext_lazy, ngettext
 
 
 class LeadsConfig(AppConfig):
@@ -12,7 +12,7 @@ class LeadsConfig(AppConfig):
         from leads.ports import ports
         from leads.texts import translator
 
-        translator.one, translator.count = gettext, ngettext
+        translator.one, translator.count, translator.language = gettext, ngettext, get_language
         ports.notices.append(alerts.notices)
         # The admin asks every app for its pages when it starts; these add to Home and to one another.
         from leads.admin import plug_in

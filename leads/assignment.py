@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from leads import statements
 from leads.models import AssignmentRule, Lead, Offer
@@ -57,7 +59,9 @@ def because(rule: str, taken_for: Sequence[str], person: str, of: int) -> str:
 
 def is_a_rules(because: str) -> bool:
     """Whether such a reason is a rule's, and no colleague's."""
-    return because.startswith(_("Rule “%(rule)s”: %(what)s; %(turn)s").partition("%(rule)s")[0])
+    with override(settings.LANGUAGE_CODE):  # in which the worker wrote it, whoever reads it
+        begins = _("Rule “%(rule)s”: %(what)s; %(turn)s").partition("%(rule)s")[0]
+    return because.startswith(begins)
 
 
 # --- Rules ---------------------------------------------------------------------------------------------------

@@ -18,6 +18,9 @@ import regex
 from jsonschema import ValidationError
 from jsonschema.validators import extend
 
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
+
 MATCH_SECONDS = 0.05
 LONGEST_TEXT = 20_000
 """Characters that a pattern is tried on. The engine looks at the clock only now and then, which on a quarter of a
@@ -25,7 +28,10 @@ megabyte may be once in a second."""
 UNSUPPORTED = frozenset(("unevaluatedItems", "unevaluatedProperties"))
 """Keywords whose cost nothing bounds: the library compares every key with every other."""
 
-_SLOW = "{name} took longer than 50 ms: simplify it in the offer's schema."
+
+# What took too long, for the sentence on it; {name} is that of the value that it was tried on.
+_OF_VALUE = gettext_noop("The pattern of {name}")
+_OF_NAMES = gettext_noop("The pattern for the names in {name}")
 
 # The processor time of this thread, not the clock on the wall: where a machine is busy or was asleep, that is no
 # fault of the schema's, and must not send a lead to quarantine.
@@ -41,7 +47,7 @@ class TooLongError(Exception):
         self.path: deque[str | int] = deque()
 
     def __str__(self) -> str:
-        name = next((step for step in reversed(self.path) if isinstance(step, str)), "the whole request")
+        name = next((step for step in reversed(self.path) if isinstance(step, str)), _("the whole request"))
         return str(self.args[0]).replace("{name}", name)
 
 
@@ -85,28 +91,34 @@ def compiled(pattern: str) -> Any:
     except regex.error as error:
         raise ValueError(str(error)) from error
     except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+        raise ValueError(_("it is nested too deeply")) from error
 
 
-def found(pattern: str, text: str, what: str = "The pattern of {name}") -> bool:
-    """Whether a pattern occurs in a text. Raises TooLongError where that takes too long to tell."""
+def found(pattern: str, text: str, what: str = _OF_VALUE) -> bool:
+    """Whether a pattern occurs in a text. Raises TooLongError, about `what`, where that takes too long to tell."""
     _tick()
     if len(text) > LONGEST_TEXT:
         raise TooLongError(
-            f"{what} is tried on {LONGEST_TEXT:,} characters at the most, but {len(text):,} came: "
-            "take it out of the offer's schema."
+            _(
+                "{pattern} is tried on {most} characters at the most, but {number} came: take it out of the "
+                "offer's schema."
+            ).format(pattern=_(what), most=f"{LONGEST_TEXT:,}", number=f"{len(text):,}")
         )
     try:
         # Not concurrent: the engine counts the processor time of all threads together.
         return compiled(pattern).search(text, timeout=MATCH_SECONDS, concurrent=False) is not None
     except TimeoutError as error:
-        raise SlowPatternError(_SLOW.replace("{name}", what)) from error
+        slow = _("{pattern} took longer than 50 ms: simplify it in the offer's schema.")
+        raise SlowPatternError(slow.format(pattern=_(what))) from error
 
 
 def _tick() -> None:
     if _now() > _deadline.get():
         raise TooLongError(
-            "Checking this request against the offer's schema took too long: simplify the schema in the offer."
+            _(
+                "Checking this request against the offer's schema took too long: simplify the schema in the "
+                "offer."
+            )
         )
 
 
@@ -153,10 +165,9 @@ def _evolve(self: Any, **changes: Any) -> Any:
 
 def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
     if validator.is_type(instance, "string") and not found(pattern, instance):
-        yield ValidationError(f"{instance!r} does not match the pattern {pattern}")
-
-
-_NAMES = "The pattern for the names in {name}"
+        yield ValidationError(
+            _("{value} does not match the pattern {pattern}").format(value=repr(instance), pattern=pattern)
+        )
 
 
 def _pattern_properties(
@@ -166,7 +177,7 @@ def _pattern_properties(
         return
     for pattern, part in patterns.items():
         for name, value in instance.items():
-            if found(pattern, name, _NAMES):
+            if found(pattern, name, _OF_NAMES):
                 yield from validator.descend(value, part, path=name, schema_path=pattern)
 
 
@@ -179,14 +190,14 @@ def _additional_properties(
     extras = [
         name
         for name in instance
-        if name not in named and not any(found(pattern, name, _NAMES) for pattern in patterns)
+        if name not in named and not any(found(pattern, name, _OF_NAMES) for pattern in patterns)
     ]
     if rest is not False:
         for name in extras:
             yield from validator.descend(instance[name], rest, path=name)
     elif extras:
         names = ", ".join(map(repr, sorted(extras)))
-        yield ValidationError(f"The schema allows no other names here: {names}")
+        yield ValidationError(_("The schema allows no other names here: {names}").format(names=names))
 
 
 def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
@@ -197,7 +208,7 @@ def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> I
         _tick()  # also between items: whoever chooses the values chooses how often their hashes collide
         key = _hashable(item)
         if key in seen:
-            yield ValidationError(f"{instance!r} has non-unique elements")
+            yield ValidationError(_("{value} has non-unique elements").format(value=repr(instance)))
             return
         seen.add(key)
 
@@ -213,4 +224,4 @@ def _hashable(value: Any) -> Any:
 
 
 def _unsupported(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    raise TooLongError("The offer's schema uses unevaluatedItems or unevaluatedProperties: take them out.")
+    raise TooLongError(_("The offer's schema uses unevaluatedItems or unevaluatedProperties: take them out."))

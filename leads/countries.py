@@ -9,8 +9,10 @@ import unicodedata
 from collections.abc import Mapping
 from functools import cache
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.core import get_global
+
+from leads.texts import language
 
 # CLDR names these two-letter codes too, but ISO 3166 assigns them to no country: groups of states,
 # islands that have the code of their owner, pseudo-locales, "unknown". Kosovo's XK stays: though
@@ -130,10 +132,19 @@ def country_name(code: str) -> str:
     return _names().get(code.strip().upper(), "")
 
 
-@cache
+def country_in_words(code: str) -> str:
+    """The name as `country_name` gives it, but in the language of who reads it."""
+    return _names(language()).get(code.strip().upper(), "")
+
+
 def countries() -> tuple[tuple[str, str], ...]:
-    """Every country as its alpha-2 code and its English name, by name."""
-    return tuple(sorted(_names().items(), key=lambda country: _plain(country[1])))
+    """Every country as its alpha-2 code and its name in the language of who reads it, by name."""
+    return _by_name(language())
+
+
+@cache
+def _by_name(spoken: str) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(_names(spoken).items(), key=lambda country: _plain(country[1])))
 
 
 def _plain(text: str) -> str:
@@ -147,8 +158,12 @@ def _plain(text: str) -> str:
 
 
 @cache
-def _names() -> Mapping[str, str]:
-    territories = Locale("en").territories
+def _names(spoken: str = "en") -> Mapping[str, str]:
+    """By code: the names in a language, in English where CLDR does not know the language."""
+    try:
+        territories = Locale.parse(spoken, sep="-").territories
+    except (ValueError, UnknownLocaleError):
+        territories = Locale("en").territories
     return {code: name for code, name in territories.items() if len(code) == 2 and code not in _NO_COUNTRY}
 
 

@@ -13,6 +13,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
 from django.db.models import Max, QuerySet
+from django.utils.translation import ngettext
 
 from leads import statements
 from leads.models import Customer, CustomerKey, Lead
@@ -219,9 +220,19 @@ def split(customer: Customer, leads: Iterable[Lead], by: Any, now: datetime) -> 
         Lead.objects.filter(pk__in=moving_ids).update(customer=other, grouped_by=Lead.GroupedBy.SPLIT)
         _show_again(customer)
         _show_again(other)
-        moved = f"{len(moving)} lead{'s' if len(moving) > 1 else ''}"
-        _log(by, customer, f"Split off {moved}, now of customer {other.pk}", now)
-        _log(by, other, f"Made from {moved} of customer {customer.pk}", now)
+        many = len(moving)
+        gave = ngettext(
+            "Split off %(number)s lead, now of customer %(other)s",
+            "Split off %(number)s leads, now of customer %(other)s",
+            many,
+        )
+        got = ngettext(
+            "Made from %(number)s lead of customer %(other)s",
+            "Made from %(number)s leads of customer %(other)s",
+            many,
+        )
+        _log(by, customer, gave % {"number": many, "other": other.pk}, now)
+        _log(by, other, got % {"number": many, "other": customer.pk}, now)
     return other
 
 

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from django.db.models import QuerySet, prefetch_related_objects
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from leads import lead_source
-from leads.countries import country_code, country_name
+from leads.countries import country_code, country_in_words
 from leads.models import Lead
 from leads.ports import ExportColumn, ports
 
@@ -30,7 +31,7 @@ def _text(values: Any) -> str:
 
 
 def _yes(value: bool) -> str:
-    return "yes" if value else ""
+    return _("yes") if value else ""
 
 
 # Heading, and what stands below it. "As sent" is what came in the request; the column without it is the tidied one.
@@ -42,11 +43,11 @@ COLUMNS: tuple[tuple[Any, Value], ...] = (
     (gettext_lazy("Phone"), lambda lead, zone: lead.tidy_phone or lead.phone),
     (gettext_lazy("Company"), lambda lead, zone: lead.company),
     (gettext_lazy("Job title"), lambda lead, zone: lead.title),
-    (gettext_lazy("Country"), lambda lead, zone: country_name(_country(lead)) or lead.country),
+    (gettext_lazy("Country"), lambda lead, zone: country_in_words(_country(lead)) or lead.country),
     (gettext_lazy("Country code"), lambda lead, zone: _country(lead)),
     (gettext_lazy("Offer"), lambda lead, zone: lead.offer.title),
     (gettext_lazy("Offer ID"), lambda lead, zone: lead.offer.slug),
-    (gettext_lazy("Action"), lambda lead, zone: lead_source.action_label(lead.action)),
+    (gettext_lazy("Action"), lambda lead, zone: lead_source.action_in_words(lead.action)),
     (gettext_lazy("Source"), lambda lead, zone: lead_source.source_label(lead.source)),
     (gettext_lazy("Description"), lambda lead, zone: lead.description),
     (gettext_lazy("Campaign"), lambda lead, zone: _text(lead.campaign)),

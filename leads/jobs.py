@@ -14,6 +14,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, close_old_connections, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from leads import ports
 from leads.models import Job
@@ -225,8 +226,9 @@ def _unharmed(job: Job) -> int:
 
 def _give_up(job: Job, at: datetime) -> None:
     logger.error("Job %s (%s): %s workers ended at %s", job.pk, job.kind, MOST_TAKE_UPS, job.done)
-    why = f"Its worker ended {MOST_TAKE_UPS} times at the same place, so it is not taken up again by itself."
-    _end_failed(job, why, "Have somebody look into the server's log, then press “Go on”.", at)
+    why = _("Its worker ended %(number)s times at the same place, so it is not taken up again by itself.")
+    todo = _("Have somebody look into the server's log, then press “Go on”.")
+    _end_failed(job, why % {"number": MOST_TAKE_UPS}, todo, at)
 
 
 def _fail(job: Job, error: Exception, at: datetime) -> None:
@@ -234,15 +236,18 @@ def _fail(job: Job, error: Exception, at: datetime) -> None:
     if isinstance(error, JobFailed):
         _end_failed(job, str(error), "", at)
     else:
-        where = "The server's log has the details; please report it."
-        _end_failed(job, "An error of this software stopped it.", where, at)
+        where = _("The server's log has the details; please report it.")
+        _end_failed(job, _("An error of this software stopped it."), where, at)
 
 
 def _end_failed(job: Job, why: str, todo: str, at: datetime) -> None:
-    so_far = f"{job.done:,} of {job.total:,}" if job.total else f"{job.done:,}"
+    so_far = f"{job.done:,}"
+    if job.total:
+        so_far = _("%(done)s of %(total)s") % {"done": so_far, "total": f"{job.total:,}"}
+    stays = _("Done by then: %(done)s; that stays.") % {"done": so_far}
     Job.objects.filter(pk=job.pk, lease_token=job.lease_token).update(
         state=State.FAILED,
-        error=f"{why} Done by then: {so_far}; that stays. {todo}".strip(),
+        error=f"{why} {stays} {todo}".strip(),
         lease_token=None,
         lease_expires_at=None,
         finished_at=at,

@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Literal
 
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
+
 
 @dataclass(frozen=True, slots=True)
 class LeadSource:
@@ -27,8 +30,8 @@ class LeadSource:
 class Action:
     """One of Microsoft's action codes.
 
-    `label` names it on screen, `what` says in a sentence what the customer did, `verb` stands in
-    "Jane Doe <verb> Contoso Backup", `default` says whether such a lead is pushed or held.
+    `label` names it, `what` says in a sentence what the customer did, `verb` stands in "Jane Doe <verb> Contoso
+    Backup": in English, to be translated where they are shown. `default` says whether such a lead is pushed or held.
     """
 
     code: str
@@ -43,34 +46,42 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
     {
         action.code: action
         for action in (
-            Action("INS", "Get it now", "The customer acquired the offer.", "acquired", "push"),
+            Action(
+                "INS",
+                gettext_noop("Get it now"),
+                gettext_noop("The customer acquired the offer."),
+                gettext_noop("acquired"),
+                "push",
+            ),
             Action(
                 "PLT",
-                "Contact me",
-                "The customer pressed Contact me and waits for an answer.",
-                "pressed Contact me for",
+                gettext_noop("Contact me"),
+                gettext_noop("The customer pressed Contact me and waits for an answer."),
+                gettext_noop("pressed Contact me for"),
                 "push",
             ),
             Action(
                 "DNC",
-                "Do not contact",
-                "Do not contact. Microsoft sent this for information: the customer asked for another "
-                "partner on your page.",
-                "asked for another partner on the page of",
+                gettext_noop("Do not contact"),
+                gettext_noop(
+                    "Do not contact. Microsoft sent this for information: the customer asked for another "
+                    "partner on your page."
+                ),
+                gettext_noop("asked for another partner on the page of"),
                 "hold",
             ),
             Action(
                 "Create",
-                "Created in Azure",
-                "The customer bought or deployed the offer in the Azure portal.",
-                "bought or deployed",
+                gettext_noop("Created in Azure"),
+                gettext_noop("The customer bought or deployed the offer in the Azure portal."),
+                gettext_noop("bought or deployed"),
                 "push",
             ),
             Action(
                 "StartTestDrive",
-                "Test drive",
-                "The customer began a test drive.",
-                "began a test drive of",
+                gettext_noop("Test drive"),
+                gettext_noop("The customer began a test drive."),
+                gettext_noop("began a test drive of"),
                 "push",
             ),
         )
@@ -88,7 +99,8 @@ class Source:
     spellings: tuple[str, ...]
 
 
-# SPZA is Microsoft's internal name for AppSource. An open set: the marketplaces were merged since.
+# Names of products, the same in every language. SPZA is Microsoft's internal name for AppSource. An open set: the
+# marketplaces were merged since.
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
         "marketplace": Source("Azure Marketplace", ("AZUREMARKETPLACE",)),
@@ -129,7 +141,7 @@ def canonical_action(text: str) -> str:
 
 
 def action_label(code: str) -> str:
-    """The words for an action on screen; an unknown code stands for itself."""
+    """The words for an action, in English whoever reads them: CRMs get them. An unknown code stands for itself."""
     action = ACTIONS.get(canonical_action(code))
     return action.label if action else code.strip()
 
@@ -137,6 +149,12 @@ def action_label(code: str) -> str:
 def source_key(source: str) -> str:
     """Which of SOURCES that is, however it is spelled; "" for one that is not known."""
     return _SOURCE_OF.get(source.strip().replace(" ", "").upper(), "")
+
+
+def action_in_words(code: str) -> str:
+    """The words for an action on screen, in the language of who reads them; an unknown code stands for itself."""
+    action = ACTIONS.get(canonical_action(code))
+    return _(action.label) if action else code.strip()
 
 
 def source_label(source: str) -> str:

@@ -16,6 +16,8 @@ from urllib.parse import parse_qsl
 
 from leads import lead_source as sources
 from leads.schema import DEFAULT_SCHEMA, Problem, problems
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
 MAX_DEPTH = 64
 """Levels of braces and brackets that a body may have, one in another."""
@@ -106,21 +108,20 @@ def read(
     """
     text = decode(body)
     if expected_length is not None and expected_length > len(body):
-        return _unreadable(
-            "truncated", f"Only {len(body)} of the announced {expected_length} bytes arrived.", text
-        )
+        cut = _("Only {arrived} of the announced {announced} bytes arrived.")
+        return _unreadable("truncated", cut.format(arrived=len(body), announced=expected_length), text)
     if not text.strip():
-        return _unreadable("empty", "The request has no content.", text)
+        return _unreadable("empty", _("The request has no content."), text)
     try:
         data = _parse(text, content_type)
     except _TooDeepError:
-        return _unreadable("too_deep", f"The content is nested more than {MAX_DEPTH} levels deep.", text)
+        deep = _("The content is nested more than {most} levels deep.")
+        return _unreadable("too_deep", deep.format(most=MAX_DEPTH), text)
     except json.JSONDecodeError as error:
         return Unreadable("not_json", (_diagnose(error),), text)
     if not isinstance(data, dict):
-        return _unreadable(
-            "not_object", f"A lead is an object in braces, {{...}}, but {_kind(data)} came.", text
-        )
+        other = _("A lead is an object in braces, {{...}}, but {kind} came.")
+        return _unreadable("not_object", other.format(kind=_kind(data)), text)
     parts = _Parts.of(data)
     shape = _DEFAULT_SHAPE if schema is None else _Shape.of(schema)
     found = problems(_canonical(parts, shape), schema)
@@ -487,30 +488,40 @@ def _fit(value: Any, types: frozenset[str]) -> Any:
 _MISTAKES = tuple(
     (message, before, re.compile(there, re.DOTALL), words)
     for message, before, there, words in (
-        ("Unterminated string", "", "", "a quotation mark is opened here and never closed"),
-        ("Invalid \\", "", "", "a backslash inside a text must be written twice"),
-        ("", "", r"\Z", "the text ends here, before its closing bracket: the rest is missing"),
-        ("Expecting value", ":", r"[,}\]]", "a value is missing before {found}"),
-        ("", "", r",\s*[}\]]", "there is a comma too many before the closing bracket"),
+        ("Unterminated string", "", "", gettext_noop("a quotation mark is opened here and never closed")),
+        ("Invalid \\", "", "", gettext_noop("a backslash inside a text must be written twice")),
+        ("", "", r"\Z", gettext_noop("the text ends here, before its closing bracket: the rest is missing")),
+        ("Expecting value", ":", r"[,}\]]", gettext_noop("a value is missing before {found}")),
+        ("", "", r",\s*[}\]]", gettext_noop("there is a comma too many before the closing bracket")),
         (
             "",
             "",
             r"[\'\u2018\u2019\u201c\u201d]",
-            "names and texts stand in straight double quotes, not in {found}",
+            gettext_noop("names and texts stand in straight double quotes, not in {found}"),
         ),
-        ("", "^", r"<", "this is HTML or XML, not JSON"),
-        ("Extra data", "", "", "there is more text after the end of the lead: {found}"),
-        ("Expecting value", "^", "", "this is not JSON, which would begin with a brace"),
-        ("Expecting value", "", ",", "there is a comma too many"),
-        ("Expecting value", "", "", "the text {found} must stand in double quotes"),
-        ("Expecting property name", "", r",", "there is a comma too many"),
-        ("Expecting property name", "", r"[^\W\d]", "the name {found} must stand in double quotes"),
-        ("Expecting property name", "", "", "a name in double quotes is missing before {found}"),
-        ("Expecting ':'", "", "", "a colon is missing before {found}"),
-        ("Expecting ','", "", r"[}\]]", "{found} does not fit the bracket that was opened"),
-        ("Expecting ','", '"', r'[^"{\[]', "the quotation marks do not match before {found}"),
-        ("Expecting ','", "", "", "a comma is missing before {found}"),
-        ("", "", "", "this is not JSON"),
+        ("", "^", r"<", gettext_noop("this is HTML or XML, not JSON")),
+        ("Extra data", "", "", gettext_noop("there is more text after the end of the lead: {found}")),
+        ("Expecting value", "^", "", gettext_noop("this is not JSON, which would begin with a brace")),
+        ("Expecting value", "", ",", gettext_noop("there is a comma too many")),
+        ("Expecting value", "", "", gettext_noop("the text {found} must stand in double quotes")),
+        ("Expecting property name", "", r",", gettext_noop("there is a comma too many")),
+        (
+            "Expecting property name",
+            "",
+            r"[^\W\d]",
+            gettext_noop("the name {found} must stand in double quotes"),
+        ),
+        (
+            "Expecting property name",
+            "",
+            "",
+            gettext_noop("a name in double quotes is missing before {found}"),
+        ),
+        ("Expecting ':'", "", "", gettext_noop("a colon is missing before {found}")),
+        ("Expecting ','", "", r"[}\]]", gettext_noop("{found} does not fit the bracket that was opened")),
+        ("Expecting ','", '"', r'[^"{\[]', gettext_noop("the quotation marks do not match before {found}")),
+        ("Expecting ','", "", "", gettext_noop("a comma is missing before {found}")),
+        ("", "", "", gettext_noop("this is not JSON")),
     )
 )
 _FOUND = re.compile(r'"[^"\n]{0,40}"|[\w.-]{1,40}|.', re.DOTALL)
@@ -534,13 +545,14 @@ def _diagnose(error: json.JSONDecodeError) -> Problem:
     found = _FOUND.match(there)
     line = text.count("\n", 0, place) + 1
     column = place - text.rfind("\n", 0, place)
-    mistake = words.format(found=found[0] if found else "the end")
-    return Problem("", f"Line {line}, column {column}: {mistake}.", line, column)
+    mistake = _(words).format(found=found[0] if found else _("the end"))
+    said = _("Line {line}, column {column}: {mistake}.")
+    return Problem("", said.format(line=line, column=column, mistake=mistake), line, column)
 
 
 def _kind(data: object) -> str:
     if isinstance(data, list):
-        return "a list"
+        return _("a list")
     if isinstance(data, _Number):
-        return "a number"
-    return "a text" if isinstance(data, str) else "one word"
+        return _("a number")
+    return _("a text") if isinstance(data, str) else _("one word")

@@ -13,6 +13,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.db import models, transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from leads import payload, repair
 from leads.intake import lead_of
@@ -96,7 +97,7 @@ def reread(submission: Submission, by: User, now: datetime) -> Lead | None:
     )
     if isinstance(verdict, Unreadable):
         return None
-    said = "Released from quarantine, read again as it came."
+    said = _("Released from quarantine, read again as it came.")
     return _release(submission, [verdict], "", said, by, now)[0]
 
 
@@ -111,15 +112,20 @@ def release(
     if not submission.in_quarantine:
         raise AlreadyDecidedError(submission)
     found = preview(submission, text)
-    against = ""
+    against = False
     if without_schema and isinstance(found, Unreadable) and found.reason == "schema":
         found = preview(submission, text, without_schema=True)
-        against = ", against the offer's schema"
+        against = True
     if isinstance(found, Unreadable):
         raise StillUnreadableError(found)
     repaired = "" if is_original(submission, text) else _storable(text)
     how, notes = _how(submission, repaired)
-    said = " ".join([f"Released from quarantine, {how}{against}.", *notes])
+    released = (
+        _("Released from quarantine, %(how)s, against the offer's schema.")
+        if against
+        else _("Released from quarantine, %(how)s.")
+    )
+    said = " ".join([released % {"how": how}, *notes])
     return _release(submission, found, repaired, said, by, now)
 
 
@@ -127,7 +133,7 @@ def discard(submission: Submission, by: User, now: datetime) -> None:
     """Take a request out of quarantine without making a lead of it. Raises AlreadyDecidedError."""
     with transaction.atomic():
         _decide(submission, Submission.Verdict.DISCARDED, by, now)
-        _log([submission], by, "Discarded.")
+        _log([submission], by, _("Discarded."))
 
 
 def restore(submission: Submission, by: User) -> None:
@@ -140,7 +146,7 @@ def restore(submission: Submission, by: User) -> None:
             decided_at=None,
             decided_by=None,
         )
-        _log([submission], by, "Put back into quarantine.")
+        _log([submission], by, _("Put back into quarantine."))
 
 
 def reread_many(submissions: QuerySet[Submission], by: User, now: datetime) -> Reread:
@@ -176,7 +182,7 @@ def _discard(pks: Sequence[UUID], by: User, now: datetime) -> int:
         waiting.filter(pk__in=[row.pk for row in rows]).update(
             verdict=Submission.Verdict.DISCARDED, decided_at=now, decided_by=by
         )
-        _log(rows, by, "Discarded.")
+        _log(rows, by, _("Discarded."))
     return len(rows)
 
 
@@ -238,11 +244,11 @@ def is_original(submission: Submission, text: str) -> bool:
 def _how(submission: Submission, repaired: str) -> tuple[str, tuple[str, ...]]:
     """In a word how the text came about, and what was changed in it if that is known."""
     if not repaired:
-        return "as it came", ()
+        return _("as it came"), ()
     suggested = suggestion(submission)
     if suggested is None or _lines(suggested.text) != _lines(repaired):
-        return "edited by hand", ()
-    return "repaired", suggested.notes
+        return _("edited by hand"), ()
+    return _("repaired"), suggested.notes
 
 
 def _storable(text: str) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 
 from leads import payload
 from leads.payload import Fields, Unreadable
+from leads.texts import gettext as _
+from leads.texts import gettext_noop, ngettext
 
 MOST_LEADS = 1_000
 """Leads that one text may hold."""
@@ -48,7 +50,8 @@ def leads_in(
     if not parts:
         return verdict
     if len(parts) > MOST_LEADS:
-        return _refused(verdict, f"The list holds more than {MOST_LEADS:,} leads: release it in parts.")
+        many = _("The list holds more than {most} leads: release it in parts.")
+        return _refused(verdict, many.format(most=f"{MOST_LEADS:,}"))
     found: list[Fields] = []
     for number, part in enumerate(parts):
         one = payload.read(_bytes(part), schema=schema)
@@ -79,10 +82,12 @@ def suggest(text: str, *, schema: dict[str, Any] | None = None, content_type: st
     if notes.cut_in_front and not any(map(_is_known, found)):
         return None  # the style sheet of an error page has braces too
     if mended.lstrip().startswith("["):
-        words = "a list with one lead, which becomes a lead"
-        if len(found) > 1:
-            words = f"a list of {len(found)} leads; each becomes a lead of its own"
-        notes.add(f"this is {words}", 1)
+        words = ngettext(
+            "this is a list with one lead, which becomes a lead",
+            "this is a list of {number} leads; each becomes a lead of its own",
+            len(found),
+        )
+        notes.add("list", 1, said=words.format(number=len(found)))
     return Repair(mended, notes.sentences()) if mended != text or len(notes) else None
 
 
@@ -113,7 +118,9 @@ def _of_element(verdict: Unreadable, number: int, text: str) -> Unreadable:
         replace(
             problem,
             pointer=f"/{number}{problem.pointer}",
-            message=f"Lead {number + 1} of the list: {problem.message}",
+            message=_("Lead {number} of the list: {problem}").format(
+                number=number + 1, problem=problem.message
+            ),
             line=None,
             column=None,
         )
@@ -154,23 +161,31 @@ class _Notes:
 
     def __init__(self) -> None:
         self._times: dict[str, int] = {}
-        self._first: dict[str, str] = {}
+        self._first: dict[str, tuple[int, str, str]] = {}
         self.cut_in_front = False
 
     def __len__(self) -> int:
         return len(self._times)
 
-    def add(self, kind: str, line: int, found: str = "") -> None:
-        """`kind` is what follows "Line 3: "; it may have a {found}."""
+    def add(self, kind: str, line: int, found: str = "", said: str = "") -> None:
+        """`kind` is what follows "Line 3: ", as it is before translation; it may have a {found}. Where it goes by a
+        number, `said` is what follows, in words."""
         self._times[kind] = self._times.get(kind, 0) + 1
         if kind not in self._first:
-            self._first[kind] = f"Line {line}: {kind.replace('{found}', found)}"
+            self._first[kind] = line, found, said
 
     def sentences(self) -> tuple[str, ...]:
-        return tuple(
-            f"{self._first[kind]}." if times == 1 else f"{self._first[kind]} ({times:,} times)."
-            for kind, times in list(self._times.items())[:_MOST_NOTES]
+        return tuple(self._sentence(kind, times) for kind, times in list(self._times.items())[:_MOST_NOTES])
+
+    def _sentence(self, kind: str, times: int) -> str:
+        line, found, said = self._first[kind]
+        change = said or _(kind).replace("{found}", found)
+        if times == 1:
+            return _("Line {line}: {change}.").format(line=line, change=change)
+        several = ngettext(
+            "Line {line}: {change} ({times} time).", "Line {line}: {change} ({times} times).", times
         )
+        return several.format(line=line, change=change, times=f"{times:,}")
 
 
 def _line(text: str, at: int) -> int:
@@ -200,18 +215,23 @@ def _decoded_twice(text: str, notes: _Notes) -> str:
         if letters == "\ufeff":  # a byte order mark, which shows nothing
             marks.append(run.start())
             return ""
-        words.append((run.start(), f"“{run[0][:20]}” is “{letters[:20]}” again"))
+        words.append((run.start(), (run[0][:20], letters[:20])))
         return letters
 
     marks: list[int] = []
-    words: list[tuple[int, str]] = []
+    words: list[tuple[int, tuple[str, str]]] = []
     mended = _GARBLED.sub(whole, text)
     if marks:
-        notes.add("a garbled byte order mark was removed", _line(text, marks[0]))
+        notes.add(gettext_noop("a garbled byte order mark was removed"), _line(text, marks[0]))
     if words:
-        start, first = words[0]
-        more = f" ({len(words):,} places)" if len(words) > 1 else ""
-        notes.add(f"letters were garbled by a wrong encoding: {{found}}{more}", _line(text, start), first)
+        start, (before, after) = words[0]
+        garbled = ngettext(
+            "letters were garbled by a wrong encoding: “{before}” is “{after}” again",
+            "letters were garbled by a wrong encoding: “{before}” is “{after}” again ({number} places)",
+            len(words),
+        )
+        said = garbled.format(before=before, after=after, number=f"{len(words):,}")
+        notes.add("garbled", _line(text, start), said=said)
     return mended
 
 
@@ -220,11 +240,11 @@ _ESCAPED = re.compile(r'[\[{]\s*\\+"')
 
 def _unpacked(text: str, notes: _Notes) -> str:
     """The JSON that was encoded a second time, as one text."""
-    for _ in range(_MOST_LAYERS):
+    for _layer in range(_MOST_LAYERS):
         inner = _inside(text.strip())
         if inner is None:
             break
-        notes.add("the lead was JSON inside a text, and was taken out of it", 1)
+        notes.add(gettext_noop("the lead was JSON inside a text, and was taken out of it"), 1)
         text = inner
     return text
 
@@ -249,7 +269,7 @@ _ONE_KEY = re.compile(r'\s*\{\s*"(?P<key>[^"\\]{0,100})"\s*:\s*(?=[{\[])')
 
 def _unwrapped(text: str, notes: _Notes) -> str:
     """The lead, or the list of leads, that an object without any field of a lead holds under its only key."""
-    for _ in range(_MOST_LAYERS):
+    for _layer in range(_MOST_LAYERS):
         wrapper = _ONE_KEY.match(text)
         if wrapper is None:
             break
@@ -263,7 +283,8 @@ def _unwrapped(text: str, notes: _Notes) -> str:
         found = leads_in(inner, schema=_ANY)
         if not isinstance(found, list) or not any(map(_is_known, found)):
             break
-        notes.add("the lead was wrapped in “{found}”, and was taken out of it", 1, wrapper["key"][:40])
+        wrapped = gettext_noop("the lead was wrapped in “{found}”, and was taken out of it")
+        notes.add(wrapped, 1, wrapper["key"][:40])
         text = inner
     return text
 
@@ -330,8 +351,20 @@ _AFTER_TEXT = {
 }
 
 
-_CUT = "the text ends here, in the middle, and was closed: the rest is missing"
-_UNCLOSED = "the text ends here without its closing bracket, which was added: more may be missing"
+_CUT = gettext_noop("the text ends here, in the middle, and was closed: the rest is missing")
+_UNCLOSED = gettext_noop(
+    "the text ends here without its closing bracket, which was added: more may be missing"
+)
+_TOO_MANY = {
+    "}": gettext_noop("a closing } too many was removed"),
+    "]": gettext_noop("a closing ] too many was removed"),
+}
+_MISSING = {"}": gettext_noop("a closing } was missing"), "]": gettext_noop("a closing ] was missing")}
+_SPELT = {
+    "null": gettext_noop("{found} is spelt null in JSON"),
+    "true": gettext_noop("{found} is spelt true in JSON"),
+    "false": gettext_noop("{found} is spelt false in JSON"),
+}
 
 
 class _Rewriter:
@@ -373,7 +406,7 @@ class _Rewriter:
             case "space":
                 self._space(token[0])
             case "comment":
-                self._note("a comment was removed")
+                self._note(gettext_noop("a comment was removed"))
             case _:
                 return self._take(token[0])
         self.at = token.end()
@@ -397,7 +430,7 @@ class _Rewriter:
 
     def _find_start(self) -> bool:
         if _BEGINS_WITH_KEY.match(self.text.lstrip()):
-            self._note("the opening brace was missing")
+            self._note(gettext_noop("the opening brace was missing"))
             self._emit("{")
             self._push("{")
             return True
@@ -406,7 +439,7 @@ class _Rewriter:
             return False
         before = self.text[: start.start()].strip(" \t\r\n\ufeff")
         if before:
-            self._note("the text before the lead was removed: {found}", _quoted(before))
+            self._note(gettext_noop("the text before the lead was removed: {found}"), _quoted(before))
             self.notes.cut_in_front = True
         else:
             self._space(self.text[: start.start()])
@@ -416,7 +449,7 @@ class _Rewriter:
     def _goes_on(self) -> bool:
         """After a closing bracket that ends it all: whether it does."""
         if _ANOTHER_KEY.match(self.text, self.at):
-            self._note("a closing bracket too many was removed")
+            self._note(gettext_noop("a closing bracket too many was removed"))
             self.out[self.last] = ""
             self.open.append("{")
             return True
@@ -433,7 +466,7 @@ class _Rewriter:
     def _end(self) -> str:
         rest = self.text[self.at :]
         if rest.strip():
-            self._note("the text after the lead was removed: {found}", _quoted(rest))
+            self._note(gettext_noop("the text after the lead was removed: {found}"), _quoted(rest))
         else:
             self._space(rest)
         if self.open:
@@ -444,7 +477,12 @@ class _Rewriter:
             self.out.extend(_PAIRS[bracket] for bracket in reversed(self.open))
         text = "".join(self.out)
         if self.leads > 1:
-            self.notes.add(f"{self.leads} leads one after the other were put in a list", 1)
+            joined = ngettext(
+                "{number} lead was put in a list",
+                "{number} leads one after the other were put in a list",
+                self.leads,
+            )
+            self.notes.add("joined", 1, said=joined.format(number=self.leads))
             return f"[{text}]"
         return text
 
@@ -453,23 +491,23 @@ class _Rewriter:
     def _space(self, space: str) -> None:
         plain = _NO_JSON_SPACE.sub(" ", space)
         if plain != space:
-            self._note("an unusual space was replaced")
+            self._note(gettext_noop("an unusual space was replaced"))
         self.out.append(plain)
 
     def _close(self, bracket: str) -> bool:
         opening = "{" if bracket == "}" else "["
         if opening not in self.open:
-            self._note(f"a closing {bracket} too many was removed")
+            self._note(_TOO_MANY[bracket])
             self.at += 1
             return True
         if self.state == "value" and self.open[-1] == "{":
             self._put_null()
         if self.comma >= 0:
-            self._note("a comma too many was removed")
+            self._note(gettext_noop("a comma too many was removed"))
             self._drop_comma()
         while self.open[-1] != opening:
             missing = _PAIRS[self.open.pop()]
-            self._note(f"a closing {missing} was missing")
+            self._note(_MISSING[missing])
             self.out[self.last] += missing
         self.open.pop()
         self._copy(bracket, "next")
@@ -481,7 +519,9 @@ class _Rewriter:
             self.comma = self.last
             return True
         found = _SHORT_TEXT.match(self.text, self.at) or _BARE.match(self.text, self.at)
-        self._note("a comma was missing before {found}", found[0].rstrip()[:40] if found else mark)
+        self._note(
+            gettext_noop("a comma was missing before {found}"), found[0].rstrip()[:40] if found else mark
+        )
         self.out[self.last] += ","
         self.state = "key" if self.open[-1] == "{" else "value"
         return self._take(mark)
@@ -499,7 +539,7 @@ class _Rewriter:
         name = _KEY.match(self.text, self.at)
         if name is None:
             return False
-        self._note("the name {found} now stands in double quotes", name[0][:40])
+        self._note(gettext_noop("the name {found} now stands in double quotes"), name[0][:40])
         self._copy_as(name[0], json.dumps(name[0], ensure_ascii=False), "colon")
         return True
 
@@ -509,7 +549,7 @@ class _Rewriter:
             return True
         if mark not in _QUOTES:
             return False
-        self._note("a colon was missing")
+        self._note(gettext_noop("a colon was missing"))
         self.out[self.last] += ":"
         self.state = "value"
         return self._take(mark)
@@ -540,14 +580,14 @@ class _Rewriter:
             return True
         if word.lower() in _OTHERWISE and self._ends_value(self.at + len(word)):
             spelt = _OTHERWISE[word.lower()]
-            self._note(f"{{found}} is spelt {spelt} in JSON", word)
+            self._note(_SPELT[spelt], word)
             self._copy_as(word, spelt, "next")
             return True
         bare = _BARE.match(self.text, self.at)
         if bare is None:
             return False
         value = bare[0].rstrip()
-        self._note("the text {found} now stands in double quotes", value[:40])
+        self._note(gettext_noop("the text {found} now stands in double quotes"), value[:40])
         self._copy_as(value, json.dumps(value, ensure_ascii=False), "next")
         if self.text[self.at : self.at + 1] == '"' and self._ends_text(self.at + 1):
             self.at += 1
@@ -566,9 +606,9 @@ class _Rewriter:
     def _text(self, quote: str, *, key: bool) -> str:
         """A text in any quotes, in double ones; an inner quotation mark is told from the last by what follows it."""
         if quote == "'":
-            self._note("single quotes became double quotes")
+            self._note(gettext_noop("single quotes became double quotes"))
         elif quote != '"':
-            self._note("curly quotes became straight ones")
+            self._note(gettext_noop("curly quotes became straight ones"))
         closing = _QUOTES[quote]
         parts = ['"']
         self.at += 1
@@ -595,7 +635,7 @@ class _Rewriter:
     def _inside_text(self, char: str) -> str:
         self.at += 1
         if char == '"':
-            self._note("a quotation mark inside a text got a backslash")
+            self._note(gettext_noop("a quotation mark inside a text got a backslash"))
             return '\\"'
         return char
 
@@ -617,13 +657,13 @@ class _Rewriter:
             self.at += 1
             return following
         if following:
-            self._note("a backslash inside a text is now written twice")
+            self._note(gettext_noop("a backslash inside a text is now written twice"))
             return "\\\\"
         return ""  # the text was cut off in the middle of an escape
 
     def _closed_at_line_end(self, text: str) -> str:
         """A text whose quotation mark is missing at the end of its line; the comma there is none of it."""
-        self._note("a quotation mark was missing at the end of the line")
+        self._note(gettext_noop("a quotation mark was missing at the end of the line"))
         whole = text.rstrip(" \t\r")
         if whole.endswith(","):
             whole = whole[:-1]
@@ -650,12 +690,12 @@ class _Rewriter:
         self.state = "key" if bracket == "{" else "value"
 
     def _put_null(self) -> None:
-        self._note("a value was missing; null stands for it")
+        self._note(gettext_noop("a value was missing; null stands for it"))
         self._emit(" null" if self.out[-1].strip() else "null")
         self.state = "next"
 
     def _skip_comma(self) -> bool:
-        self._note("a comma too many was removed")
+        self._note(gettext_noop("a comma too many was removed"))
         self.at += 1
         return True
 

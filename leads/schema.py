@@ -22,6 +22,8 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import specification_with
 
 from leads.bounded import UNSUPPORTED, SlowPatternError, TooLongError, bounded, compiled, found, within
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
 LARGEST_SCHEMA = 64 * 1024  # characters of JSON
 LONGEST_PATTERN = 2_000  # characters
@@ -97,22 +99,22 @@ _REFERENCES = frozenset(("$ref", "$dynamicRef", "$recursiveRef"))
 
 # In the words of the people who read them.
 _TYPE_WORDS = {
-    "string": "text",
-    "object": "an object in braces",
-    "array": "a list",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "null": "nothing",
+    "string": gettext_noop("text"),
+    "object": gettext_noop("an object in braces"),
+    "array": gettext_noop("a list"),
+    "integer": gettext_noop("a whole number"),
+    "number": gettext_noop("a number"),
+    "boolean": gettext_noop("true or false"),
+    "null": gettext_noop("nothing"),
 }
 _VALUE_WORDS = {
-    str: "text",
-    dict: "an object in braces",
-    list: "a list",
-    int: "a number",
-    float: "a number",
-    bool: "true or false",
-    type(None): "nothing",
+    str: _TYPE_WORDS["string"],
+    dict: _TYPE_WORDS["object"],
+    list: _TYPE_WORDS["array"],
+    int: _TYPE_WORDS["number"],
+    float: _TYPE_WORDS["number"],
+    bool: _TYPE_WORDS["boolean"],
+    type(None): _TYPE_WORDS["null"],
 }
 
 
@@ -132,7 +134,7 @@ def check_schema(schema: object) -> None:
     refer to nothing outside itself: a lead must never wait for, or depend on, somebody else's server.
     """
     if not isinstance(schema, dict):
-        raise SchemaError("A schema is a JSON object in braces.")
+        raise SchemaError(_("A schema is a JSON object in braces."))
     draft = _DRAFTS[_address(schema)]
     try:
         _check_text(schema)
@@ -143,32 +145,34 @@ def check_schema(schema: object) -> None:
             # Any lead would follow a circle of references for ever, so an empty one finds it.
             list(draft(schema, registry=Registry()).iter_errors({}))
     except RecursionError as error:
-        raise SchemaError("The schema is nested too deeply, or refers to itself in a circle.") from error
+        raise SchemaError(_("The schema is nested too deeply, or refers to itself in a circle.")) from error
     except TooLongError as error:
-        raise SchemaError("The schema takes too long to check: simplify it.") from error
+        raise SchemaError(_("The schema takes too long to check: simplify it.")) from error
 
 
 def _check_text(schema: dict[str, Any]) -> None:
     try:
         text = json.dumps(schema, allow_nan=False, ensure_ascii=False)
     except ValueError as error:
-        raise SchemaError("A number in the schema is no JSON number, or far too large.") from error
+        raise SchemaError(_("A number in the schema is no JSON number, or far too large.")) from error
     if len(text) > LARGEST_SCHEMA:
         raise SchemaError(
-            f"A schema may have {LARGEST_SCHEMA:,} characters at the most; this one has {len(text):,}."
+            _("A schema may have {most} characters at the most; this one has {number}.").format(
+                most=f"{LARGEST_SCHEMA:,}", number=f"{len(text):,}"
+            )
         )
     if _UNSTORABLE.search(text):
-        raise SchemaError("The schema holds a NUL or half a surrogate pair, which cannot be stored.")
+        raise SchemaError(_("The schema holds a NUL or half a surrogate pair, which cannot be stored."))
 
 
 def _check_against_its_draft(schema: dict[str, Any], draft: Any) -> None:
     rules = draft(draft.META_SCHEMA, registry=Registry(), format_checker=_FORMATS)
     error = next(rules.iter_errors(schema), None)
     if error is not None:
-        where = _pointer(error.absolute_path) or "the top"
+        where = _pointer(error.absolute_path) or _("the top")
         # With a pattern, the cause says what is wrong with it.
         reason = f"{error.message}: {error.cause}" if error.cause else error.message
-        raise SchemaError(_short(f"At {where}: {reason}."))
+        raise _at(where, reason)
 
 
 def problems(document: object, schema: dict[str, Any] | None) -> list[Problem]:
@@ -194,8 +198,8 @@ def problems(document: object, schema: dict[str, Any] | None) -> list[Problem]:
     except Exception as error:
         # Loops of references and unheard-of arithmetic come to light only here. Whatever it is, the
         # lead belongs in quarantine with the reason, not in a traceback.
-        reason = f"This offer's schema cannot be applied ({type(error).__name__}): correct it in the offer."
-        return [Problem("", reason)]
+        reason = _("This offer's schema cannot be applied ({error}): correct it in the offer.")
+        return [Problem("", reason.format(error=type(error).__name__))]
     return sorted(wrong, key=lambda problem: (problem.pointer, problem.message))
 
 
@@ -218,7 +222,8 @@ def _address(schema: Mapping[str, Any]) -> str:
     # It occurs with http and with https, with and without the # at the end: all mean the same draft.
     place = named.strip().rstrip("#").partition("://")[2] if isinstance(named, str) else ""
     if place not in _SPELLING:
-        raise SchemaError(_short(f"$schema is {named!r}; accepted are {', '.join(_DRAFTS)}."))
+        wrong = _("$schema is {named}; accepted are {drafts}.")
+        raise SchemaError(_short(wrong.format(named=repr(named), drafts=", ".join(_DRAFTS))))
     return _SPELLING[place]
 
 
@@ -238,17 +243,13 @@ def _keywords(schema: object) -> Iterator[tuple[str, str, object]]:
 def _check_keyword(schema: dict[str, Any], pointer: str, keyword: str, value: object) -> None:
     if keyword in _REFERENCES:
         if not isinstance(value, str) or not value.startswith("#"):
-            raise SchemaError(
-                _short(
-                    f"At {pointer}: {value!r} lies outside the schema; only references beginning with # work."
-                )
-            )
+            outside = _("{value} lies outside the schema; only references beginning with # work")
+            raise _at(pointer, outside.format(value=repr(value)))
         if not _leads_somewhere(schema, value):
-            raise SchemaError(_short(f"At {pointer}: the schema has no part {value!r}."))
+            raise _at(pointer, _("the schema has no part {value}").format(value=repr(value)))
     if keyword in UNSUPPORTED:
-        raise SchemaError(
-            _short(f"At {pointer}: {keyword} is not supported here; use additional{keyword[11:]}.")
-        )
+        instead = _("{keyword} is not supported here; use {other}")
+        raise _at(pointer, instead.format(keyword=keyword, other=f"additional{keyword[11:]}"))
     if keyword == "pattern" and isinstance(value, str):
         _check_pattern(pointer, value)
     if keyword == "patternProperties" and isinstance(value, dict):
@@ -259,19 +260,25 @@ def _check_keyword(schema: dict[str, Any], pointer: str, keyword: str, value: ob
 def _check_pattern(pointer: str, pattern: str) -> None:
     """A pattern must compile, and not explode on the texts that are known to make patterns explode."""
     if len(pattern) > LONGEST_PATTERN:
-        raise SchemaError(f"At {pointer}: a pattern may have {LONGEST_PATTERN:,} characters at the most.")
+        long = _("a pattern may have {most} characters at the most")
+        raise _at(pointer, long.format(most=f"{LONGEST_PATTERN:,}"))
     try:
         compiled(pattern)
     except ValueError as error:  # draft-04's own schema leaves the names of patternProperties unchecked
-        raise SchemaError(_short(f"At {pointer}: {pattern!r} is not a 'regex': {error}.")) from error
+        wrong = _("{pattern} is not a 'regex': {error}").format(pattern=repr(pattern), error=error)
+        raise _at(pointer, wrong) from error
     letters = dict.fromkeys("a0 " + re.sub(r"\W", "", pattern)[:5])
     try:
         for letter in letters:
             found(pattern, letter * 100 + "!")
     except SlowPatternError as error:
-        raise SchemaError(
-            _short(f"At {pointer}: {pattern!r} takes too long on a text of 100 characters: simplify it.")
-        ) from error
+        slow = _("{pattern} takes too long on a text of 100 characters: simplify it")
+        raise _at(pointer, slow.format(pattern=repr(pattern))) from error
+
+
+def _at(where: str, reason: str) -> SchemaError:
+    """What is wrong with a part of the schema."""
+    return SchemaError(_short(_("At {place}: {reason}.").format(place=where, reason=reason)))
 
 
 def _leads_somewhere(schema: dict[str, Any], reference: str) -> bool:
@@ -312,8 +319,10 @@ def _sentence(error: jsonschema.ValidationError, pointer: str) -> str:
     if error.validator != "type":
         return f"{name}: {error.message}" if name else error.message
     wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-    words = " or ".join(_TYPE_WORDS.get(str(kind), str(kind)) for kind in wanted)
-    return f"{name or 'A lead'} must be {words}, but {_VALUE_WORDS[type(error.instance)]} came."
+    words = _(" or ").join(_(_TYPE_WORDS.get(kind, kind)) for kind in map(str, wanted))
+    return _("{name} must be {kinds}, but {kind} came.").format(
+        name=name or _("A lead"), kinds=words, kind=_(_VALUE_WORDS[type(error.instance)])
+    )
 
 
 def _pointer(path: Any) -> str:

@@ -14,6 +14,9 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import xlsxwriter
 
+from leads.texts import gettext as _
+from leads.texts import gettext_noop
+
 # What makes a spreadsheet take a cell for a formula: https://owasp.org/www-community/attacks/CSV_Injection, 2026-11
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 LONGEST_CELL = 32_000  # characters; a spreadsheet takes 32,767
@@ -51,7 +54,7 @@ def plain(value: object) -> str:
 SHEET = "xl/worksheets/sheet1.xml"
 PIECE = 64 * 1024  # bytes that go out at a time
 MOST_XML = 1_900_000_000  # bytes of the sheet, unpacked: from 2 GiB on it would need a kind of ZIP that Excel refuses
-NOT_ALL = "The rest is left out: it does not fit in an Excel file. Take CSV for all of it."
+NOT_ALL = gettext_noop("The rest is left out: it does not fit in an Excel file. Take CSV for all of it.")
 LOOKED_AT = (
     100  # rows that columns are made wide enough for: what comes before the rows goes out before the others
 )
@@ -91,8 +94,8 @@ def workbook(rows: Iterable[Sequence[object]], name: str) -> Iterator[bytes]:
     rows = iter(rows)
     first = list(islice(rows, LOOKED_AT))
     template = ZipFile(BytesIO(_template(name, widths(first))))
-    before, _, after = template.read(SHEET).decode().partition("<sheetData>")
-    example, _, after = after.partition("</sheetData>")
+    before, _mark, after = template.read(SHEET).decode().partition("<sheetData>")
+    example, _mark, after = after.partition("</sheetData>")
     heading, moment, day = re.findall(r' s="(\d+)"', example)
     styles = {datetime: moment, date: day}
     pipe: Any = _Pipe()  # which need not seek
@@ -105,7 +108,7 @@ def workbook(rows: Iterable[Sequence[object]], name: str) -> Iterator[bytes]:
             sheet.write((re.sub("<dimension[^>]*>", "", before) + "<sheetData>").encode())
             for number, row in enumerate(chain(first, rows), 1):
                 if written > MOST_XML:
-                    sheet.write(_row(number, [NOT_ALL], {}, ""))
+                    sheet.write(_row(number, [_(NOT_ALL)], {}, ""))
                     break
                 written += sheet.write(_row(number, row, styles, heading if number == 1 else ""))
                 if pipe.waiting > PIECE:

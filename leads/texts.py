@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Translator:
-    """How texts are translated, as gettext and ngettext do."""
+    """How texts are translated, as gettext and ngettext do, and the code of the language, such as "pt-br"."""
 
     one: Callable[[str], str] = lambda message: message
     count: Callable[[str, str, int], str] = lambda one, many, number: one if number == 1 else many
+    language: Callable[[], str | None] = lambda: None
 
 
 translator = Translator()
@@ -28,6 +29,11 @@ def gettext(message: str) -> str:
 def ngettext(one: str, many: str, number: int) -> str:
     """A text that goes by a number, in the language of who reads it."""
     return translator.count(one, many, number)
+
+
+def language() -> str:
+    """The code of the language of who reads it, for what others translate: the names of countries."""
+    return translator.language() or "en"
 
 
 def gettext_noop(message: str) -> str:

@@ -205,7 +205,7 @@ def _about_the_action(lead: Lead) -> list[Badge]:
 
 
 def _named(code: str) -> str:
-    label = lead_source.action_label(code)
+    label = lead_source.action_in_words(code)
     return clip(code if label == code else f"{code} ({label})", 60)
 
 

@@ -20,8 +20,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from leads import figures, sheet
-from leads.countries import country_name
-from leads.lead_source import ACTIONS, action_label, source_key
+from leads.countries import country_in_words
+from leads.lead_source import ACTIONS, action_in_words, source_key
 from leads.models import Offer
 from leads.wording import clip, clock
 from leadsite.home_figures import Waited, times
@@ -217,7 +217,7 @@ def _source_query(name: str | None) -> dict[str, str]:
 
 
 def _action(code: str | None) -> str:
-    return _("Unknown action") if code is OTHERS else action_label(code) or _("No action named")
+    return _("Unknown action") if code is OTHERS else action_in_words(code) or _("No action named")
 
 
 def _action_query(code: str | None) -> dict[str, str]:
@@ -227,7 +227,7 @@ def _action_query(code: str | None) -> dict[str, str]:
 
 
 def _country(code: str) -> str:
-    return country_name(code) or code or _("Not known")
+    return country_in_words(code) or code or _("Not known")
 
 
 # --- The page ------------------------------------------------------------------------------------------------

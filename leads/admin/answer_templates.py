@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST
 
 from leads import answers, assignment
 from leads.admin.choosing import ONE_BUTTON, action_choices, in_words
-from leads.lead_source import action_label
+from leads.lead_source import action_in_words
 from leads.models import AnswerTemplate, Lead, Offer
 from leads.wording import clip
 
@@ -115,7 +115,7 @@ class AnswerTemplateAdmin(admin.ModelAdmin):
 
     @admin.display(description=gettext_lazy("for"))
     def for_action(self, text: AnswerTemplate) -> str:
-        return clip(action_label(text.action), 60) if text.action else _("Any action")
+        return clip(action_in_words(text.action), 60) if text.action else _("Any action")
 
     @admin.display(description=gettext_lazy("offer"))
     def for_offer(self, text: AnswerTemplate) -> str:

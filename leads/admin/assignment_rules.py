@@ -228,7 +228,7 @@ def conditions_in_words(rule: AssignmentRule) -> str:
     said = [
         in_words([offer.title for offer in rule.offers.all()], NAMED),
         in_words([label for _code, label in action_choices(rule.actions) if _code in rule.actions], NAMED),
-        in_words([countries.country_name(code) or code for code in rule.countries], NAMED),
+        in_words([countries.country_in_words(code) or code for code in rule.countries], NAMED),
     ]
     return "; ".join(part for part in said if part) or _("Any lead")
 

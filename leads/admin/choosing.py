@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from django.utils.translation import gettext as _
 
 from leads.countries import countries
-from leads.lead_source import ACTIONS
+from leads.lead_source import ACTIONS, action_in_words
 
 # For a form with nothing to do after it but to look at the list.
 ONE_BUTTON = {"show_save_and_add_another": False, "show_save_and_continue": False}
@@ -13,7 +13,7 @@ ONE_BUTTON = {"show_save_and_add_another": False, "show_save_and_continue": Fals
 
 def action_choices(chosen: Collection[str] = ()) -> list[tuple[str, str]]:
     """Microsoft's actions by label, but for the one that nobody may answer; and codes that somebody chose before."""
-    known = [(code, action.label) for code, action in ACTIONS.items() if code != "DNC"]
+    known = [(code, action_in_words(code)) for code in ACTIONS if code != "DNC"]
     return [*known, *((code, code) for code in chosen if code not in dict(known))]
 
 

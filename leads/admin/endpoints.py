@@ -208,9 +208,8 @@ def _do_rotate(
         with transaction.atomic():
             Endpoint.rotate(offer, timedelta(days=days), now, replacing=chosen["replacing"])
             until = clock(now + timedelta(days=days))
-            ends = f"the old one takes leads until {until}" if days else "the old one ended at once"
-            old = "" if chosen["replacing"] is None else f"; {ends}"
-            pages.log_change(request, offer, f"Rotated the endpoint URL{old}.")
+            was_one = chosen["replacing"] is not None
+            pages.log_change(request, offer, _logged(until if days else "", was_one=was_one))
     except AlreadyRotatedError:
         messages.warning(
             request,
@@ -220,8 +219,17 @@ def _do_rotate(
             ),
         )
     else:
-        messages.success(request, _rotated(until if days else "", was_one=chosen["replacing"] is not None))
+        messages.success(request, _rotated(until if days else "", was_one=was_one))
     return _to(offer)
+
+
+def _logged(until: str, *, was_one: bool) -> str:
+    """The same for the history of the offer."""
+    if not was_one:
+        return _("Rotated the endpoint URL.")
+    if not until:
+        return _("Rotated the endpoint URL; the old one ended at once.")
+    return _("Rotated the endpoint URL; the old one takes leads until %(time)s.") % {"time": until}
 
 
 def _rotated(until: str, *, was_one: bool) -> str:
@@ -266,7 +274,8 @@ def _do_revoke(
 ) -> HttpResponse:
     with transaction.atomic():
         if row.revoke(now):
-            pages.log_change(request, offer, f"Revoked the endpoint URL made {clock(row.created_at)}.")
+            logged = _("Revoked the endpoint URL made %(time)s.") % {"time": clock(row.created_at)}
+            pages.log_change(request, offer, logged)
     said = _("The URL made %(time)s is revoked: it takes no leads any more.")
     messages.success(request, said % {"time": clock(row.created_at)})
     return _to(offer)

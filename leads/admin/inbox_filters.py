@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from leads.countries import countries
 from leads.figures import beginning_of, campaign_name
-from leads.lead_source import ACTIONS, SOURCES
+from leads.lead_source import ACTIONS, SOURCES, action_in_words
 from leads.models import Lead, Offer
 from leads.wording import clip, clock, midnight
 
@@ -85,7 +85,7 @@ class ActionFilter(OpenChoice):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [
-            *((code, action.label) for code, action in ACTIONS.items()),
+            *((code, action_in_words(code)) for code in ACTIONS),
             ("other", _("Unknown action")),
             ("none", _("No action")),
             *self.made_up(),

@@ -73,10 +73,9 @@ def story(lead: Any, url: str) -> SafeString:
 
 
 def _emphasised(did: str, code: str) -> SafeString | str:
-    action = lead_source.ACTIONS.get(code)
-    if action is None:
+    if code not in lead_source.ACTIONS:
         return did
-    before, label, after = did.partition(action.label)
+    before, label, after = did.partition(lead_source.action_in_words(code))
     return format_html("{}<em>{}</em>{}", before, label, after) if label else format_html("<em>{}</em>", did)
 
 

@@ -99,5 +99,5 @@ def _words(lead: Lead, number: int, total: int) -> str:
 
 def _stop(lead: Lead, this: Lead, query: str) -> Stop:
     url = f"{reverse('admin:leads_lead_change', args=[lead.pk])}{query}" if lead.pk != this.pk else ""
-    label = clip(lead_source.action_label(lead.action), 40) or _("No action named")
+    label = clip(lead_source.action_in_words(lead.action), 40) or _("No action named")
     return Stop(label, clip(lead.offer.title, 60), lead.received_at, customers.reason(lead), url)

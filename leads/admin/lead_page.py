@@ -68,7 +68,7 @@ def context(page: ModelAdmin, request: HttpRequest, lead: Lead) -> dict[str, Any
 
 def _listing(lead: Lead) -> Iterator[Fact]:
     action = lead_source.ACTIONS.get(lead.action)
-    yield Fact(_("Action"), f"{action.code}: {action.what}" if action else clip_and_tell(lead.action))
+    yield Fact(_("Action"), f"{action.code}: {_(action.what)}" if action else clip_and_tell(lead.action))
     yield Fact(_("Offer"), f"{lead.offer.title} ({lead.offer.slug})")
     if lead.offer_title and lead.offer_title != lead.offer.title:
         yield Fact(_("Offer title sent"), clip_and_tell(lead.offer_title))

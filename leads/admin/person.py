@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 
 from leads import local_time, tidy
 from leads.admin.original import Fact
-from leads.countries import country_code, country_name
+from leads.countries import country_code, country_in_words
 from leads.models import Lead
 from leads.wording import clip_and_tell, mail_link
 
@@ -29,7 +29,7 @@ def facts(lead: Lead, now: datetime) -> Iterator[Fact]:
     yield _phone(lead)
     if may_be_contacted(lead) and (found := _there(lead, now)):
         yield Fact(_("Local time"), clocks(found, timezone.localtime(now)), note=_where(lead, found))
-    name = country_name(country_code(lead.country))
+    name = country_in_words(country_code(lead.country))
     sent = clip_and_tell(lead.country)
     yield Fact(_("Country"), f"{name} ({sent})" if name and name != sent else sent)
 
@@ -67,7 +67,7 @@ def _there(lead: Lead, now: datetime) -> local_time.There | None:
 def _where(lead: Lead, found: local_time.There) -> str:
     """Whose time it is, where the phone number and the country that was sent are of two minds."""
     sent = lead.tidy_country or country_code(lead.country)
-    name = country_name(found.country)
+    name = country_in_words(found.country)
     if not sent or sent == found.country or not name:
         return ""
     return _("%(country)s, by the phone number") % {"country": name}

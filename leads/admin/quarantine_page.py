@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from leads import quarantine, repair
 from leads.admin.original import Fact, original
 from leads.admin.source import compared, numbered
-from leads.lead_source import action_label
+from leads.lead_source import action_in_words
 from leads.models import Lead, Submission
 from leads.payload import Fields, Unreadable
 from leads.wording import DEMO_BADGE, LINE, as_text, clip, clock, when
@@ -161,7 +161,7 @@ def _preview(fields: Fields) -> Preview:
 
 def _shown(fields: Fields, name: str) -> str:
     value = str(getattr(fields, name))
-    label = action_label(value) if name == "action" else value
+    label = action_in_words(value) if name == "action" else value
     return value if label == value else f"{value} ({label})"
 
 

@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 
 from leads import payload, samples
 from leads.intake import Received, accept, lead_of
-from leads.lead_source import ACTIONS
+from leads.lead_source import ACTIONS, action_in_words
 from leads.models import Lead, Offer, Submission
 from leads.ports import Answered, ports
 from leads.vault import VaultError, mask_endpoint_keys
@@ -70,7 +70,7 @@ def page(pages: ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
 def _kind(offer: Offer, code: str) -> Kind:
     action = ACTIONS.get(code)
     if action:
-        return Kind(code, f"{action.label} ({code})", action.what, ways(offer, code))
+        return Kind(code, f"{action_in_words(code)} ({code})", _(action.what), ways(offer, code))
     return Kind(
         code, _("Microsoft's test lead"), _("What Validate in Partner Center sends."), ways(offer, code)
     )

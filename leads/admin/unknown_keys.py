@@ -209,13 +209,13 @@ class UnknownKeyAdmin(admin.ModelAdmin):
         key = self._key(request, pk)
         key.ignored_at, key.ignored_by_id = timezone.now(), request.user.pk
         told = _("%(field)s is ignored: it is still kept with each lead.") % {"field": clip(key.name, NAME)}
-        return self._decided(request, key, told, "Ignored")
+        return self._decided(request, key, told, _("Ignored the field %(field)s."))
 
     def restore(self, request: HttpRequest, pk: int) -> HttpResponse:
         key = self._key(request, pk)
         key.ignored_at = key.ignored_by = None
         told = _("%(field)s is news again.") % {"field": clip(key.name, NAME)}
-        return self._decided(request, key, told, "No longer ignores")
+        return self._decided(request, key, told, _("No longer ignores the field %(field)s."))
 
     def _key(self, request: HttpRequest, pk: int) -> Any:
         if not request.user.has_perm(IGNORE):
@@ -225,7 +225,7 @@ class UnknownKeyAdmin(admin.ModelAdmin):
     def _decided(self, request: HttpRequest, key: UnknownKey, told: str, logged: str) -> HttpResponse:
         # Not the row's other columns: a worker may count at this moment.
         key.save(update_fields=["ignored_at", "ignored_by"])
-        self.log_change(request, key.offer, f"{logged} the field {clip(key.name, NAME)}.")
+        self.log_change(request, key.offer, logged % {"field": clip(key.name, NAME)})
         messages.success(request, told)
         url = reverse("admin:leads_offer_change", args=[key.offer_id])
         return HttpResponseRedirect(f"{url}#unknown-fields")

@@ -246,7 +246,7 @@ class Lead(models.Model):
         where = lead_source.source_label(self.source)
         return (
             f"{who}," if company else who,
-            action.verb if action else _("sent a lead for"),
+            _(action.verb) if action else _("sent a lead for"),
             _("%(offer)s on %(place)s") % {"offer": self.offer.title, "place": where}
             if where
             else self.offer.title,
