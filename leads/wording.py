@@ -4,8 +4,10 @@ Everything in a lead was written by a stranger: it is clipped to what a person c
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 from urllib.parse import quote
 
 from django.core.exceptions import ValidationError
@@ -15,7 +17,7 @@ from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join, html_safe
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import get_language, gettext_lazy, ngettext, override
 
 from leads import lead_source
 from leads.models import Lead
@@ -37,6 +39,25 @@ EDU = gettext_lazy(
 ANSWER_FIRST = gettext_lazy("The customer pressed Contact me and waits for an answer.")
 WARM = timedelta(hours=24)  # how long a test drive that began is on a customer's mind
 REPEATED_TWICE = gettext_lazy("Received twice within 10 minutes; shown once.")
+
+
+Piece = TypeVar("Piece")
+
+
+def in_one_language(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """The pieces, each made in the language that is spoken now. What goes out in pieces is made once the request is
+    over, by whichever thread is free, and that speaks the language of whoever asked it before."""
+    return _made_in(get_language(), pieces)
+
+
+def _made_in(language: str | None, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    while True:
+        with override(language):
+            try:
+                piece = next(pieces)
+            except StopIteration:
+                return
+        yield piece
 
 
 def as_text(value: object) -> str:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import Resolver404, resolve
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from leads.proxies import is_trusted
 
@@ -21,13 +21,15 @@ def straight_through(get_response: GetResponse) -> GetResponse:
     """Hand a request for an endpoint straight to its view, and a probe to its own.
 
     No Host check, cookie, CSRF or session comes before the disk, and load balancers ask under whatever Host they like.
+    What is said there is stored: it is in LANGUAGE_CODE, whomever this thread made a page for before.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if request.path_info.startswith(("/in/", "/livez", "/readyz")):
             with suppress(Resolver404):
                 view, arguments, named = resolve(request.path_info)
-                return view(request, *arguments, **named)
+                with translation.override(settings.LANGUAGE_CODE):
+                    return view(request, *arguments, **named)
         return get_response(request)
 
     return middleware

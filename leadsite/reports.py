@@ -258,7 +258,7 @@ def view(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
 
 
 def _file(found: Report) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(sheet.lines(_lines(found)), content_type="text/csv; charset=utf-8")
+    response = StreamingHttpResponse(sheet.lines(list(_lines(found))), content_type="text/csv; charset=utf-8")
     name = f"leads-{found.period.first}-to-{found.period.last}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

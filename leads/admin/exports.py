@@ -24,12 +24,13 @@ from django.utils.translation import gettext_lazy, ngettext
 from leads import export, sheet
 from leads.admin import saved_views
 from leads.models import Export
-from leads.wording import clip, clock
+from leads.wording import clip, clock, in_one_language
 
 EXPORT = "leads.export_lead"
 MOST_IN_EXCEL = 500_000  # leads: a sheet has a million rows, and has to stay below 2 GiB
 EXCEL_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 SAID = 2_000  # characters
+LONGEST_SHEET_NAME = 31  # characters, to Excel
 
 
 class FormatForm(forms.Form):
@@ -100,11 +101,11 @@ def _file(request: HttpRequest, leads: QuerySet[Any], kind: str, query: str, wor
     rows = export.rows(leads, request, zone)
     # Both go out as they are made, so that no proxy waits for the end, and nothing of them is kept here.
     content, content_type = (
-        (sheet.workbook(rows, "Leads"), EXCEL_TYPE)
+        (sheet.workbook(rows, clip(_("Leads"), LONGEST_SHEET_NAME)), EXCEL_TYPE)
         if kind == Export.Format.XLSX
         else (sheet.lines(rows), "text/csv; charset=utf-8")
     )
-    response = StreamingHttpResponse(content, content_type=content_type)
+    response = StreamingHttpResponse(in_one_language(content), content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response  # type: ignore[return-value]
 

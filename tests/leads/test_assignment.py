@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.utils.translation import override
 
 from crm_sync import routing
 from leads import assignment
 from leads.assignment import Conditions, because, is_a_rules, next_in_turn
 from leads.models import AssignmentRule, Lead, Offer, WorkingHours
+from tests import pseudo
 from tests.leads.grouping import JANE, START, care, cared, make_lead, make_offer
 from tests.staff import person
 
@@ -63,6 +65,14 @@ def test_the_reason_says_what_was_looked_at_and_whose_turn_it_was(
     assert because("EMEA", taken_for, "Bob", of) == said
     assert is_a_rules(said)
     assert len(because("E" * 100, ["country DE"] * 30, "Bob" * 50, of)) == 200
+
+
+def test_a_rules_reason_is_known_in_every_language(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    pseudo.speak(monkeypatch, settings)
+    said = because("EMEA", [], "Bob", 1)
+    with override(pseudo.LANGUAGE):  # of the reader; the worker spoke that of the installation
+        assert is_a_rules(said)
+        assert not is_a_rules("Given by alice")
 
 
 def test_what_a_colleague_did_is_no_rules_reason() -> None:

@@ -13,6 +13,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.utils import timezone
+from django.utils.translation import override
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
@@ -21,6 +22,7 @@ from leads.models import Endpoint, Lead, Offer, Submission
 from leads.ports import ports
 from leads.samples import sample_body
 from leads.vault import MaskingFormatter
+from tests import pseudo
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((PAYLOADS / "expected.json").read_text(encoding="utf-8"))
@@ -437,3 +439,20 @@ def test_a_bug_is_not_called_an_outage(endpoint: Endpoint, monkeypatch: pytest.M
     monkeypatch.setattr(views.intake, "accept", bug)
     with pytest.raises(ZeroDivisionError):
         post(endpoint)
+
+
+def test_what_is_stored_and_answered_is_in_the_language_of_the_installation(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    pseudo.speak(monkeypatch, settings)
+    with override(pseudo.LANGUAGE):  # as whoever asked this thread for a page before
+        answer = post(endpoint, b"", headers={"accept-language": pseudo.LANGUAGE})
+        assert answer.json()["errors"][0]["message"] == "The request has no content."
+        settings.LANGUAGE_CODE = pseudo.LANGUAGE
+        with override("en"):
+            post(endpoint, b"[]")
+    messages = [row.problems[0]["message"] for row in Submission.objects.order_by("id")]
+    assert messages == [
+        "The request has no content.",
+        "«A lead is an object in braces, »{...}«, but »«a list»« came.»",
+    ]

@@ -12,6 +12,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
+from django.utils.translation import override
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
@@ -19,6 +20,7 @@ from openpyxl.utils.escape import unescape
 from leads import export, sheet
 from leads.admin import exports
 from leads.models import Export
+from tests import pseudo
 from tests.leads.test_admin import LEADS
 from tests.leads.test_inbox import a_lead, html_of, words
 from tests.staff import make_offer, person, signed_in
@@ -288,3 +290,21 @@ def test_more_leads_cost_no_more_questions_a_slice(django_assert_max_num_queries
         a_lead(offer, f"Number {number}")
     with django_assert_max_num_queries(30):
         assert len(as_csv(client)) == 30
+
+
+def test_a_file_is_in_the_language_of_who_takes_it_whichever_thread_makes_it(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    pseudo.speak(monkeypatch, settings)
+    offer = make_offer()
+    a_lead(offer, "Jane", action="PLT", tidy_country="DE")
+    client = signed_in("bob")
+    response = client.post(
+        f"{LEADS}export/?view=all", {"format": "csv"}, headers={"accept-language": pseudo.LANGUAGE}
+    )
+    with override("en"):  # as whoever asked this thread before
+        text = b"".join(response).decode("utf-8-sig")
+    (row,) = csv.DictReader(StringIO(text, newline=""))
+    assert (row["«Country»"], row["«Country code»"]) == ("Deutschland", "DE")
+    assert (row["«Action»"], row["«Action code»"]) == ("«Contact me»", "PLT")
+    assert row["«State»"] == "«New»"
