@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from django.db.models import Q
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from leads import countries
 from leads.models import AnswerTemplate, Lead
@@ -123,8 +124,9 @@ def suggestion(action: str) -> AnswerTemplate | None:
     """The suggested text for an action, not saved; None where there is none."""
     if action not in SUGGESTED:
         return None
-    name, subject, body = SUGGESTED[action]
-    return AnswerTemplate(action=action, name=name, subject=subject, body=body)
+    name, subject, paragraphs = SUGGESTED[action]
+    body = "\n\n".join(map(_, paragraphs))
+    return AnswerTemplate(action=action, name=_(name), subject=_(subject), body=body)
 
 
 def missing_suggestions() -> list[AnswerTemplate]:
@@ -133,60 +135,74 @@ def missing_suggestions() -> list[AnswerTemplate]:
     return [text for action in SUGGESTED if action not in written and (text := suggestion(action))]
 
 
-def _text(*paragraphs: str) -> str:
-    return "\n\n".join(paragraphs)
-
-
-# By action; "" for any other.
-SUGGESTED: Mapping[str, tuple[str, str, str]] = {
+# By action, "" for any other: what the text is called, its subject and its paragraphs, to be translated.
+SUGGESTED: Mapping[str, tuple[str, str, Sequence[str]]] = {
     "PLT": (
-        "Contact me",
-        "Your request about {{ offer_title }}",
-        _text(
-            "Hello {{ first_name }},",
-            "thank you for asking us about {{ offer_title }} on Microsoft's marketplace. I am glad to help.",
-            "When would a short call suit you? If you would rather write, just answer this e-mail: what do you "
-            "want to use {{ offer_title }} for, and for how many people?",
-            "Kind regards\n{{ my_name }}",
+        gettext_noop("Contact me"),
+        gettext_noop("Your request about {{ offer_title }}"),
+        (
+            gettext_noop("Hello {{ first_name }},"),
+            gettext_noop(
+                "thank you for asking us about {{ offer_title }} on Microsoft's marketplace. "
+                "I am glad to help."
+            ),
+            gettext_noop(
+                "When would a short call suit you? If you would rather write, just answer this e-mail: what do you "
+                "want to use {{ offer_title }} for, and for how many people?"
+            ),
+            gettext_noop("Kind regards\n{{ my_name }}"),
         ),
     ),
     "INS": (
-        "Get it now",
-        "Getting started with {{ offer_title }}",
-        _text(
-            "Hello {{ first_name }},",
-            "thank you for choosing {{ offer_title }}. I am your contact here, for questions of any kind.",
-            "Is everything running as you expected? If you like, I show you the first steps in a short call.",
-            "Kind regards\n{{ my_name }}",
+        gettext_noop("Get it now"),
+        gettext_noop("Getting started with {{ offer_title }}"),
+        (
+            gettext_noop("Hello {{ first_name }},"),
+            gettext_noop(
+                "thank you for choosing {{ offer_title }}. I am your contact here, for questions of any kind."
+            ),
+            gettext_noop(
+                "Is everything running as you expected? If you like, "
+                "I show you the first steps in a short call."
+            ),
+            gettext_noop("Kind regards\n{{ my_name }}"),
         ),
     ),
     "StartTestDrive": (
-        "Test drive",
-        "Your test drive of {{ offer_title }}",
-        _text(
-            "Hello {{ first_name }},",
-            "you are trying out {{ offer_title }}. May I show you what others look at first? Half an hour is enough.",
-            "If something does not work as it should, just answer this e-mail.",
-            "Kind regards\n{{ my_name }}",
+        gettext_noop("Test drive"),
+        gettext_noop("Your test drive of {{ offer_title }}"),
+        (
+            gettext_noop("Hello {{ first_name }},"),
+            gettext_noop(
+                "you are trying out {{ offer_title }}. May I show you what others look at first? "
+                "Half an hour is enough."
+            ),
+            gettext_noop("If something does not work as it should, just answer this e-mail."),
+            gettext_noop("Kind regards\n{{ my_name }}"),
         ),
     ),
     "Create": (
-        "Created in Azure",
-        "{{ offer_title }} in your Azure subscription",
-        _text(
-            "Hello {{ first_name }},",
-            "{{ offer_title }} has been deployed in your Azure subscription. I am your contact here.",
-            "Does it run as you expected? I am glad to help with the set-up, or to answer questions about licences.",
-            "Kind regards\n{{ my_name }}",
+        gettext_noop("Created in Azure"),
+        gettext_noop("{{ offer_title }} in your Azure subscription"),
+        (
+            gettext_noop("Hello {{ first_name }},"),
+            gettext_noop(
+                "{{ offer_title }} has been deployed in your Azure subscription. I am your contact here."
+            ),
+            gettext_noop(
+                "Does it run as you expected? I am glad to help with the set-up, "
+                "or to answer questions about licences."
+            ),
+            gettext_noop("Kind regards\n{{ my_name }}"),
         ),
     ),
     "": (
-        "Any action",
+        gettext_noop("Any action"),
         "{{ offer_title }}",
-        _text(
-            "Hello {{ first_name }},",
-            "thank you for your interest in {{ offer_title }}. How can I help you?",
-            "Kind regards\n{{ my_name }}",
+        (
+            gettext_noop("Hello {{ first_name }},"),
+            gettext_noop("thank you for your interest in {{ offer_title }}. How can I help you?"),
+            gettext_noop("Kind regards\n{{ my_name }}"),
         ),
     ),
 }

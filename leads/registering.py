@@ -7,11 +7,13 @@ sent this request.
 
 import json
 
+from leads.texts import gettext_noop
+
 API = "https://graph.microsoft.com/rp/product-ingestion"
 VERSION = "2022-03-01-preview2"
 SCHEMAS = "https://schema.mp.microsoft.com/schema"
 PRODUCT = "PRODUCT-ID"  # stands for the id that only Microsoft knows
-AS_OF = "December 2022"
+AS_OF = gettext_noop("December 2022")
 
 CONFIGURE = f"{API}/configure?$version={VERSION}"
 

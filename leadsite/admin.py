@@ -16,6 +16,8 @@ from django.db.models import Model
 from django.forms import CheckboxSelectMultiple, ModelMultipleChoiceField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
+from django.utils.text import capfirst
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from leadsite import leaving
@@ -27,7 +29,24 @@ KEPT_BY_DJANGO = ("last_login", "date_joined")
 
 class PermissionsField(ModelMultipleChoiceField):
     def label_from_instance(self, obj: Any) -> str:
-        return f"{obj.content_type.name}: {obj.name}".capitalize()
+        return f"{capfirst(obj.content_type.name)}: {_said(obj)}"
+
+
+# Django's own permissions, which it names in English in the database.
+EVERY_MODEL_HAS = {
+    "add": _("Can add %(what)s"),
+    "change": _("Can change %(what)s"),
+    "delete": _("Can delete %(what)s"),
+    "view": _("Can view %(what)s"),
+}
+
+
+def _said(permission: Any) -> str:
+    """What a permission allows; ours are marked for translation where the models name them."""
+    verb = permission.codename.removesuffix(f"_{permission.content_type.model}")
+    if verb in EVERY_MODEL_HAS:
+        return EVERY_MODEL_HAS[verb] % {"what": permission.content_type.name}
+    return gettext(permission.name)
 
 
 def _ticks() -> CheckboxSelectMultiple:

@@ -22,14 +22,59 @@ _PLACE = re.compile(
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _BLOCKS = frozenset(
     (
-        *("address", "article", "aside", "blockquote", "body", "caption", "dd", "details", "dialog", "div", "dl", "dt"),
-        *("fieldset", "figure", "footer", "form", "h1", "h2", "h3", "h4", "header", "html", "legend", "li", "main"),
-        *("nav", "ol", "option", "p", "section", "select", "summary", "table", "tbody", "td", "tfoot", "th", "thead"),
+        *(
+            "address",
+            "article",
+            "aside",
+            "blockquote",
+            "body",
+            "caption",
+            "dd",
+            "details",
+            "dialog",
+            "div",
+            "dl",
+            "dt",
+        ),
+        *(
+            "fieldset",
+            "figure",
+            "footer",
+            "form",
+            "h1",
+            "h2",
+            "h3",
+            "h4",
+            "header",
+            "html",
+            "legend",
+            "li",
+            "main",
+        ),
+        *(
+            "nav",
+            "ol",
+            "option",
+            "p",
+            "section",
+            "select",
+            "summary",
+            "table",
+            "tbody",
+            "td",
+            "tfoot",
+            "th",
+            "thead",
+        ),
         *("title", "tr", "ul"),
     )
 )
-_UNREAD = frozenset(("script", "style", "code", "pre", "kbd", "samp", "textarea"))  # not for a reader, or no language
-_SAID = frozenset(("title", "aria-label", "placeholder", "alt", "label", "data-label", "data-done", "data-failed"))
+_UNREAD = frozenset(
+    ("script", "style", "code", "pre", "kbd", "samp", "textarea")
+)  # not for a reader, or no language
+_SAID = frozenset(
+    ("title", "aria-label", "placeholder", "alt", "label", "data-label", "data-done", "data-failed")
+)
 _BUTTONS = frozenset(("submit", "button", "reset"))
 
 
@@ -49,9 +94,7 @@ def speak(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.LANGUAGES = [("en", "English"), (LANGUAGE, "Marked")]
     language = trans_real.translation(LANGUAGE)
     monkeypatch.setattr(language, "gettext", marked)
-    monkeypatch.setattr(
-        language, "ngettext", lambda one, many, number: marked(one if number == 1 else many)
-    )
+    monkeypatch.setattr(language, "ngettext", lambda one, many, number: marked(one if number == 1 else many))
 
 
 def unmarked(html: str) -> list[str]:

@@ -247,9 +247,11 @@ def reason_in_a_sentence(lead: Lead) -> str:
 
 
 def ordinal(number: int) -> str:
-    """1st, 2nd, 3rd, 4th, 11th."""
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number:,}{ending}"
+    """1st, 2nd, 3rd, 4th, 11th. A language that does not tell them apart says the same four times."""
+    usual = _("%(number)sth")
+    endings = {1: _("%(number)sst"), 2: _("%(number)snd"), 3: _("%(number)srd")}
+    said = usual if number % 100 in (11, 12, 13) else endings.get(number % 10, usual)
+    return said % {"number": f"{number:,}"}
 
 
 def _step(lead: Lead) -> Step:

@@ -3,6 +3,7 @@
 There is one answer for everybody, so there is no list: the menu opens the form.
 """
 
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -103,12 +104,16 @@ class WorkingHoursAdmin(admin.ModelAdmin):
             "title": _("Working hours"),
             "form": form if may_change else None,
             "said": in_words(hours),
-            "due": due.astimezone(ZoneInfo(hours.time_zone)).strftime("%A, %Y-%m-%d %H:%M") if due else "",
+            "due": _on_their_wall(due.astimezone(ZoneInfo(hours.time_zone))) if due else "",
             "zone": hours.time_zone,
             "worked_here": assignment.is_of_use(),
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/leads/workinghours/page.html", context)
+
+
+def _on_their_wall(moment: datetime) -> str:
+    return f"{WEEKDAYS[moment.weekday()]}, {moment:%Y-%m-%d %H:%M}"
 
 
 def in_words(hours: WorkingHours) -> str:

@@ -243,7 +243,7 @@ def _registering(offer: Offer, endpoint: endpoints.ShownEndpoint | None) -> dict
         "find_product": registering.find_product(offer.offer_id),
         "configure": registering.CONFIGURE,
         "placeholder": registering.PRODUCT,
-        "api_as_of": registering.AS_OF,
+        "api_as_of": _(registering.AS_OF),
     }
 
 

@@ -18,7 +18,9 @@ class Job(models.Model):
 
     kind = models.CharField(max_length=40)
     arguments = models.JSONField(default=dict)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    state = models.CharField(
+        gettext_lazy("state"), max_length=10, choices=State.choices, default=State.WAITING
+    )
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(null=True)
     cursor = models.JSONField(null=True, help_text=gettext_lazy("Where it goes on if its worker is killed."))
@@ -39,6 +41,8 @@ class Job(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-id"]
+        verbose_name = gettext_lazy("job")
+        verbose_name_plural = gettext_lazy("jobs")
         indexes = [
             # What is still to do, however many were ever done.
             models.Index(fields=["id"], condition=models.Q(state__in=["waiting", "leased"]), name="job_open")

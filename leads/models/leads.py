@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from leads import lead_source
 from leads.countries import country_code
@@ -22,15 +22,19 @@ class Customer(models.Model):
     Name, e-mail, company and phone are those of its latest lead that has them; `CustomerKey` is what it is found by.
     """
 
-    name = models.TextField(blank=True)
+    name = models.TextField(gettext_lazy("name"), blank=True)
     email = models.TextField(gettext_lazy("e-mail"), blank=True)
-    company = models.TextField(blank=True)
-    phone = models.TextField(blank=True)
+    company = models.TextField(gettext_lazy("company"), blank=True)
+    phone = models.TextField(gettext_lazy("phone"), blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering = ["-id"]
-        permissions = [("split_customer", "Can split a customer whose leads do not belong together")]
+        verbose_name = gettext_lazy("customer")
+        verbose_name_plural = gettext_lazy("customers")
+        permissions = [
+            ("split_customer", gettext_noop("Can split a customer whose leads do not belong together"))
+        ]
 
     def __str__(self) -> str:
         return self.name or self.email or self.company or _("Customer %(number)s") % {"number": self.pk}
@@ -48,6 +52,8 @@ class CustomerKey(models.Model):
     value = models.CharField(max_length=400)
 
     class Meta:
+        verbose_name = gettext_lazy("customer key")
+        verbose_name_plural = gettext_lazy("customer keys")
         constraints = [models.UniqueConstraint(fields=["kind", "value"], name="customer_key_once")]
 
     def __str__(self) -> str:
@@ -139,8 +145,10 @@ class Lead(models.Model):
     grouped_by = models.CharField(max_length=16, choices=GroupedBy.choices, blank=True, editable=False)
 
     # Staff's.
-    status = models.CharField(max_length=10, choices=Status.choices, default=Status.NEW)
-    closed_reason = models.CharField(max_length=200, blank=True)
+    status = models.CharField(
+        gettext_lazy("status"), max_length=10, choices=Status.choices, default=Status.NEW
+    )
+    closed_reason = models.CharField(gettext_lazy("closed reason"), max_length=200, blank=True)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.SET_NULL,
@@ -148,10 +156,11 @@ class Lead(models.Model):
         blank=True,
         related_name="leads",
         db_index=False,
+        verbose_name=gettext_lazy("owner"),
     )
 
     assigned_because = models.CharField(max_length=200, blank=True, editable=False)
-    follow_up_on = models.DateField(null=True, blank=True)
+    follow_up_on = models.DateField(gettext_lazy("follow up on"), null=True, blank=True)
     answer_due_at = models.DateTimeField(null=True, editable=False)  # the worker's, by the working hours
     answered_at = models.DateTimeField(null=True, editable=False)  # the first answer
     archived_at = models.DateTimeField(null=True, editable=False)  # out of sight unless asked for
@@ -160,9 +169,11 @@ class Lead(models.Model):
 
     class Meta:
         ordering = ["-received_at", "-id"]
+        verbose_name = gettext_lazy("lead")
+        verbose_name_plural = gettext_lazy("leads")
         permissions = [
-            ("assign_lead", "Can give a lead to a colleague"),
-            ("export_lead", "Can take leads away in a file"),
+            ("assign_lead", gettext_noop("Can give a lead to a colleague")),
+            ("export_lead", gettext_noop("Can take leads away in a file")),
         ]
         indexes = [
             models.Index(fields=["-received_at", "-id"], name="lead_newest"),
@@ -298,6 +309,8 @@ class Note(models.Model):
 
     class Meta:
         ordering = ["created_at", "id"]
+        verbose_name = gettext_lazy("note")
+        verbose_name_plural = gettext_lazy("notes")
 
     def __str__(self) -> str:
         return self.text[:80]

@@ -11,7 +11,7 @@ from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from leads.schema import SchemaError, check_schema
 from leads.vault import EncryptedTextField
@@ -41,8 +41,9 @@ class Offer(models.Model):
 
     publisher_id = models.CharField(gettext_lazy("publisher ID"), max_length=50, validators=[LISTING_ID])
     offer_id = models.CharField(gettext_lazy("offer ID"), max_length=64, validators=[LISTING_ID])
-    title = models.CharField(max_length=200)
+    title = models.CharField(gettext_lazy("title"), max_length=200)
     enabled = models.BooleanField(
+        gettext_lazy("enabled"),
         default=True,
         help_text=gettext_lazy("While an offer is off, its leads are stored but sent to no CRM."),
     )
@@ -57,6 +58,7 @@ class Offer(models.Model):
         gettext_lazy("do-not-contact leads"), max_length=10, choices=DncPolicy.choices, default=DncPolicy.HOLD
     )
     send_test_leads = models.BooleanField(
+        gettext_lazy("send test leads"),
         default=False,
         help_text=gettext_lazy("Send Microsoft's test leads to the CRM too. Normally they stay out of it."),
     )
@@ -83,8 +85,10 @@ class Offer(models.Model):
 
     class Meta:
         ordering = ["title", "id"]
+        verbose_name = gettext_lazy("offer")
+        verbose_name_plural = gettext_lazy("offers")
         constraints = [models.UniqueConstraint(fields=["publisher_id", "offer_id"], name="offer_listed_once")]
-        permissions = [("be_told_offer", "Is told by mail when an offer has gone silent")]
+        permissions = [("be_told_offer", gettext_noop("Is told by mail when an offer has gone silent"))]
 
     def __str__(self) -> str:
         return self.title
@@ -144,9 +148,13 @@ class Endpoint(models.Model):
     class Meta:
         ordering = ["-created_at", "-id"]
         verbose_name = gettext_lazy("endpoint URL")
+        verbose_name_plural = gettext_lazy("endpoint URLs")
         permissions = [
-            ("reveal_endpoint", "Can see the endpoint URL of an offer"),
-            ("rotate_endpoint", "Can rotate the endpoint URL of an offer, and revoke an old one"),
+            ("reveal_endpoint", gettext_noop("Can see the endpoint URL of an offer")),
+            (
+                "rotate_endpoint",
+                gettext_noop("Can rotate the endpoint URL of an offer, and revoke an old one"),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -226,6 +234,8 @@ class Refusal(models.Model):
 
     class Meta:
         ordering = ["-minute", "reason"]
+        verbose_name = gettext_lazy("refusal")
+        verbose_name_plural = gettext_lazy("refusals")
 
     def __str__(self) -> str:
         return f"{self.times} x {self.get_reason_display()}"
@@ -244,6 +254,8 @@ class UnknownKey(models.Model):
 
     class Meta:
         ordering = ["-first_seen_at", "name"]
+        verbose_name = gettext_lazy("unknown key")
+        verbose_name_plural = gettext_lazy("unknown keys")
         constraints = [models.UniqueConstraint(fields=["offer", "name"], name="unknown_key_once")]
 
     def __str__(self) -> str:

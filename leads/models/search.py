@@ -19,6 +19,8 @@ class LeadText(models.Model):
     text = models.TextField(null=True, help_text=gettext_lazy("Empty until the worker has come round."))  # noqa: DJ001
 
     class Meta:
+        verbose_name = gettext_lazy("lead text")
+        verbose_name_plural = gettext_lazy("lead texts")
         indexes = [
             # Only what is still to be written: finding it costs nothing, however many leads there are.
             models.Index(fields=["id"], condition=Q(text=None), name="leadtext_owed"),

@@ -49,7 +49,9 @@ class Submission(models.Model):
     }
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    offer = models.ForeignKey(Offer, models.CASCADE, related_name="submissions")
+    offer = models.ForeignKey(
+        Offer, models.CASCADE, related_name="submissions", verbose_name=gettext_lazy("offer")
+    )
     endpoint = models.ForeignKey(
         Endpoint, models.SET_NULL, null=True, related_name="submissions", db_index=False
     )
@@ -66,7 +68,10 @@ class Submission(models.Model):
     body_digest = models.CharField(max_length=64)
     verdict = models.CharField(max_length=12, choices=Verdict.choices, default=Verdict.LEAD)
     reason = models.CharField(
-        max_length=12, blank=True, choices=[(code, gettext_lazy(title)) for code, title in REASONS.items()]
+        gettext_lazy("reason"),
+        max_length=12,
+        blank=True,
+        choices=[(code, gettext_lazy(title)) for code, title in REASONS.items()],
     )
     problems = models.JSONField(
         default=list, help_text=gettext_lazy("Each with pointer, line, column and message.")
@@ -84,9 +89,10 @@ class Submission(models.Model):
     class Meta:
         ordering = ["-received_at", "-id"]
         verbose_name = gettext_lazy("received request")
+        verbose_name_plural = gettext_lazy("received requests")
         permissions = [
-            ("release_submission", "Can re-read and release what is in quarantine"),
-            ("discard_submission", "Can discard what is in quarantine"),
+            ("release_submission", gettext_noop("Can re-read and release what is in quarantine")),
+            ("discard_submission", gettext_noop("Can discard what is in quarantine")),
         ]
         indexes = [
             # Finds a repeat; time last, so that only the newest copies are read. Each index here is paid for by every

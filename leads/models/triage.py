@@ -19,27 +19,43 @@ class AssignmentRule(models.Model):
     An empty condition takes every lead. Only leads that are worked on here are assigned.
     """
 
-    name = models.CharField(max_length=100, unique=True)
+    name = models.CharField(gettext_lazy("name"), max_length=100, unique=True)
     position = models.PositiveIntegerField(
-        default=0, help_text=gettext_lazy("Rules are tried from the lowest number on.")
+        gettext_lazy("position"),
+        default=0,
+        help_text=gettext_lazy("Rules are tried from the lowest number on."),
     )
-    enabled = models.BooleanField(default=True)
+    enabled = models.BooleanField(gettext_lazy("enabled"), default=True)
     offers = models.ManyToManyField(
-        Offer, blank=True, related_name="+", help_text=gettext_lazy("None chosen: any offer.")
+        Offer,
+        blank=True,
+        related_name="+",
+        help_text=gettext_lazy("None chosen: any offer."),
+        verbose_name=gettext_lazy("offers"),
     )
     countries = models.JSONField(
-        default=list, blank=True, help_text=gettext_lazy("ISO 3166-1 codes; empty: any.")
+        gettext_lazy("countries"),
+        default=list,
+        blank=True,
+        help_text=gettext_lazy("ISO 3166-1 codes; empty: any."),
     )
     actions = models.JSONField(
-        default=list, blank=True, help_text=gettext_lazy("Microsoft's codes; empty: any.")
+        gettext_lazy("actions"),
+        default=list,
+        blank=True,
+        help_text=gettext_lazy("Microsoft's codes; empty: any."),
     )
-    people = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+")
+    people = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, related_name="+", verbose_name=gettext_lazy("people")
+    )
     last_person = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", editable=False
     )
 
     class Meta:
         ordering = ["position", "id"]
+        verbose_name = gettext_lazy("assignment rule")
+        verbose_name_plural = gettext_lazy("assignment rules")
 
     def __str__(self) -> str:
         return self.name
@@ -55,16 +71,22 @@ class AnswerTemplate(models.Model):
         blank=True,
         related_name="+",
         help_text=gettext_lazy("Empty: any offer."),
+        verbose_name=gettext_lazy("offer"),
     )
     action = models.CharField(
-        max_length=40, blank=True, help_text=gettext_lazy("Microsoft's code; empty: any action.")
+        gettext_lazy("action"),
+        max_length=40,
+        blank=True,
+        help_text=gettext_lazy("Microsoft's code; empty: any action."),
     )
-    name = models.CharField(max_length=100)
-    subject = models.CharField(max_length=200)
-    body = models.TextField()
+    name = models.CharField(gettext_lazy("name"), max_length=100)
+    subject = models.CharField(gettext_lazy("subject"), max_length=200)
+    body = models.TextField(gettext_lazy("body"))
 
     class Meta:
         ordering = ["name", "id"]
+        verbose_name = gettext_lazy("answer template")
+        verbose_name_plural = gettext_lazy("answer templates")
 
     def __str__(self) -> str:
         return self.name
@@ -77,11 +99,14 @@ def _time_zone() -> str:
 class WorkingHours(models.Model):
     """When colleagues are at work, and how soon they want to have answered: the first-response clock. One row."""
 
-    days = models.CharField(max_length=7, default="01234", help_text=gettext_lazy("0 is Monday."))
-    opens = models.TimeField(default=time(9))
-    closes = models.TimeField(default=time(17))
-    time_zone = models.CharField(max_length=64, default=_time_zone)
+    days = models.CharField(
+        gettext_lazy("days"), max_length=7, default="01234", help_text=gettext_lazy("0 is Monday.")
+    )
+    opens = models.TimeField(gettext_lazy("opens"), default=time(9))
+    closes = models.TimeField(gettext_lazy("closes"), default=time(17))
+    time_zone = models.CharField(gettext_lazy("time zone"), max_length=64, default=_time_zone)
     answer_within = models.PositiveSmallIntegerField(
+        gettext_lazy("answer within"),
         null=True,
         blank=True,
         default=8,
@@ -107,7 +132,7 @@ class WorkingHours(models.Model):
 class SavedView(models.Model):
     """A filter of the inbox under a name: one colleague's, or everybody's."""
 
-    name = models.CharField(max_length=60)
+    name = models.CharField(gettext_lazy("name"), max_length=60)
     query = models.TextField(
         help_text=gettext_lazy("As in the address of the list, without page and order of clicks.")
     )
@@ -123,6 +148,8 @@ class SavedView(models.Model):
 
     class Meta:
         ordering = ["name", "id"]
+        verbose_name = gettext_lazy("saved view")
+        verbose_name_plural = gettext_lazy("saved views")
 
     def __str__(self) -> str:
         return self.name
@@ -144,6 +171,8 @@ class Export(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-id"]
+        verbose_name = gettext_lazy("export")
+        verbose_name_plural = gettext_lazy("exports")
 
     def __str__(self) -> str:
         at = f"{timezone.localtime(self.created_at):%Y-%m-%d %H:%M}"

@@ -299,7 +299,7 @@ def test_an_administrator_cannot_take_over_a_superuser() -> None:
 
 def test_permissions_are_named_without_apps() -> None:
     text = shown(signed_in("alice"), "/admin/auth/group/1/change/")
-    assert "Lead: can view lead" in text
+    assert "Lead: Can view lead" in text
     assert "Log entry" not in text
 
 
