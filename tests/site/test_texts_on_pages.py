@@ -34,6 +34,7 @@ from leads.models import (
     Refusal,
     SavedView,
     Submission,
+    UnknownKey,
     new_id,
 )
 from tests import pseudo
@@ -69,6 +70,7 @@ NAMES = (
 # Texts of libraries, which they give in English alone.
 LIBRARIES = (
     "is a required property",  # jsonschema
+    "is not valid under any of the given schemas",
     "True",  # Django, of a tick in a list
     "Whether the user will be able to authenticate using a password or not.",
     "If disabled, they may still be able to authenticate using other backends, such as Single Sign-On or LDAP.",
@@ -83,6 +85,7 @@ KNOWN = re.compile(
             r"\b[\w-]+(?:\.[\w-]+)+\b",  # the id of an offer, the name of a file
             r"\b[A-Z][A-Z0-9_-]+\b",  # a code, a format, a setting
             r"\{\{.*?\}\}",
+            re.escape(", ".join(answers.NAMES)),
             *map(re.escape, LIBRARIES),
             *(rf"\b{re.escape(name)}\b" for name in sorted(NAMES, key=len, reverse=True)),
             *map(re.escape, sorted(Locale(pseudo.LANGUAGE).territories.values(), key=len, reverse=True)),
@@ -359,6 +362,72 @@ def of_sending(world: World) -> dict[str, str]:
     }
 
 
+def pressed(world: World) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Buttons, one after the other: what each is called, where it posts to and what."""
+    lead, offer, job = world.lead.pk, world.offer.pk, world.failed_job.pk
+    for name, data in {
+        "answered": {},
+        "take": {},
+        "note": {"text": "Ναι"},
+        "qualify": {},
+        "follow_up": {"on": "2199-01-01"},
+        "close": {},
+    }.items():
+        yield f"lead: {name}", admin(f"leads_lead_{name}", lead), data
+    yield "lead: close", admin("leads_lead_close", lead), {"reason": "", "other": "Όχι"}
+    yield "lead: qualify", admin("leads_lead_qualify", world.nobody.pk), {}
+    about = urlencode({inbox_actions.CHOSEN: inbox_actions.ALL, inbox_actions.UNTIL: world.now.isoformat()})
+    given = {"owner": world.bob.pk, "status": "closed", "reason": "Όχι"}
+    for action in inbox_deeds.ACTIONS:
+        yield f"leads: {action.name}", f"{admin('leads_lead_bulk', action.name)}?view=all&{about}", given
+    yield "view: save", admin("leads_lead_save_view"), {"query": "action=PLT", "name": "Άλλη"}
+    yield "view: save again", admin("leads_lead_save_view"), {"query": "action=PLT", "name": ""}
+    request, other = world.quarantined.pk, world.against.pk
+    text = '{"FirstName": "Λ"}'
+    yield "request: check", admin("leads_submission_check", request), {"text": text}
+    yield "request: check, in vain", admin("leads_submission_check", request), {"text": "{"}
+    yield "request: reread", admin("leads_submission_reread", request), {}
+    yield "request: discard", admin("leads_submission_discard", request), {"discard": "yes"}
+    yield "request: restore", admin("leads_submission_restore", request), {}
+    yield "request: release", admin("leads_submission_release", request), {"text": text}
+    yield "request: release again", admin("leads_submission_release", request), {"text": text}
+    yield "request: release, against the schema", admin("leads_submission_release", other), {"text": text}
+    yield "offer: sample", admin("leads_offer_sample", offer), {"kind": "test"}
+    yield "offer: calm", admin("leads_offer_calm", world.silent.pk), {}
+    yield "offer: rotate", admin("leads_offer_rotate", offer), {"days": "3", "replacing": ""}
+    yield "offer: rotate", admin("leads_offer_rotate", world.silent.pk), {"days": "400", "replacing": "1"}
+    yield (
+        "offer: add",
+        admin("leads_offer_add"),
+        {"publisher_id": "contoso", "offer_id": "backup", "title": ""},
+    )
+    yield "offer: schema", admin("leads_offer_change", offer), {"title": "Αντίγραφα", "schema": '{"type": 1}'}
+    yield "offers: add", admin("leads_offer_many"), {"listed": "contoso,one,Ένα\ncontoso,,\ncontoso,backup,x"}
+    for key in UnknownKey.objects.all():
+        yield "field: ignore", admin("leads_unknownkey_ignore", key.pk), {}
+        yield "field: restore", admin("leads_unknownkey_restore", key.pk), {}
+    yield "customer: split", admin("leads_customer_split", world.customer.pk), {"lead": [str(lead)]}
+    yield (
+        "customer: split",
+        admin("leads_customer_split", world.customer.pk),
+        {"lead": [str(lead)], "confirm": "yes"},
+    )
+    yield "job: go on", admin("leads_job_go_on", job), {}
+    yield "job: cancel", admin("leads_job_cancel", job), {}
+    yield "job: cancel again", admin("leads_job_cancel", job), {}
+    yield "rule: save", admin("leads_assignmentrule_add"), {"name": "Κανόνας"}
+    yield "template: suggest", admin("leads_answertemplate_suggest"), {}
+    yield (
+        "template: save",
+        admin("leads_answertemplate_add"),
+        {"name": "Ν", "subject": "{{ x }}", "body": "{{"},
+    )
+    yield "hours: save", admin("leads_workinghours_changelist"), {"opens": "09:00", "closes": "08:00"}
+    yield "user: save", admin("auth_user_add"), {"username": "bob", "password1": "1", "password2": "2"}
+    yield "user: hand over", admin("auth_user_leads", world.alice.pk), {"to": world.bob.pk}
+    yield "export", admin("leads_lead_export"), {}
+
+
 def bare(client: Client, pages: Mapping[str, str]) -> dict[str, list[str]]:
     """By page, what of it stands without marks."""
     found = {}
@@ -367,10 +436,47 @@ def bare(client: Client, pages: Mapping[str, str]) -> dict[str, list[str]]:
         if response.status_code != (404 if name == "Not found" else 200):
             found[name] = [url, str(response.status_code)]
             continue
-        texts = list(pseudo.without(pseudo.unmarked(response.content.decode()), KNOWN))
-        if left := [text for text in texts if text not in NOT_YET]:
+        if left := left_bare(response):
             found[name] = left
     return found
+
+
+def left_bare(response: Any) -> list[str]:
+    """What of a page stands without marks, and is not known."""
+    texts = pseudo.without(pseudo.unmarked(response.content.decode()), KNOWN)
+    return [text for text in texts if text not in NOT_YET]
+
+
+@pytest.mark.parametrize(
+    ("html", "left"),
+    [
+        ("<p>Leads</p>", ["Leads"]),
+        ("<p>«Leads»</p>", []),
+        ("<p>«Open the »<b>«field mapping»</b>« of »leads</p>", ["leads"]),
+        ('<a title="Open it">«Open»</a>', ["Open it"]),
+        ('<input type="submit" value="Save"><input type="text" value="Save">', ["Save"]),
+        ('<img alt="«Leads»"><select><option>New</option></select>', ["New"]),
+        ("<p>«Cut off…</p><p>Leads</p>", ["Leads"]),
+        ("<script>var leads</script><code>make run</code><pre>Leads</pre>12 › α", []),
+    ],
+)
+def test_words_without_marks_are_found_and_nothing_else(html: str, left: list[str]) -> None:
+    assert pseudo.unmarked(html) == left
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("Leads", "«Leads»"),
+        ("%(number)s leads of <b>%(offer)s</b>", "%(number)s« leads of »<b>%(offer)s</b>"),
+        ("Hello {{ first_name }}, {number:,} %d%%", "«Hello »{{ first_name }}, {number:,} %d%%"),
+        ("yes,no,maybe", "«yes»,«no»,«maybe»"),
+        ("a month\x04May", "«May»"),
+        ("12 › 13", "12 › 13"),
+    ],
+)
+def test_marks_stand_around_what_a_translator_writes(message: str, said: str) -> None:
+    assert pseudo.marked(message) == said
 
 
 @pytest.mark.usefixtures("_speaking")
@@ -389,13 +495,24 @@ def test_every_text_of_every_page_can_be_translated(pages: Pages) -> None:
 
 
 @pytest.mark.usefixtures("_speaking")
+def test_what_a_button_answers_can_be_translated() -> None:
+    world, client, found = World(), signed_in("alice"), {}
+    for name, url, data in pressed(world):
+        response = client.post(url, data, follow=True)
+        assert response.status_code in (200, 400, 409, 422), f"{name}: {response.status_code}"
+        if left := left_bare(response):
+            found[name] = left
+    assert found == {}, json.dumps(found, indent=1, ensure_ascii=False)
+
+
+@pytest.mark.usefixtures("_speaking")
 def test_who_may_not_is_told_so_in_words_that_can_be_translated() -> None:
     refused = signed_in("frank").get(admin("leads_lead_changelist"))
     assert refused.status_code == 403
-    assert list(pseudo.without(pseudo.unmarked(refused.content.decode()), KNOWN)) == []
+    assert left_bare(refused) == []
 
 
 @pytest.mark.usefixtures("_speaking")
 def test_the_page_to_sign_in_can_be_translated() -> None:
     page = Client(headers={"accept-language": pseudo.LANGUAGE}).get(admin("login"))
-    assert list(pseudo.without(pseudo.unmarked(page.content.decode()), KNOWN)) == []
+    assert left_bare(page) == []

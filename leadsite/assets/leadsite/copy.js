@@ -2,6 +2,8 @@
 // the text can be selected where it stands.
 "use strict";
 
+const said = document.currentScript.dataset; // in the language of the page
+
 async function copy(source) {
   const isInput = "value" in source;
   try {
@@ -23,7 +25,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
     const done = await copy(document.getElementById(button.dataset.copy));
-    button.textContent = done ? "Copied" : "Press Ctrl-C";
+    button.textContent = done ? said.done : said.failed;
     setTimeout(() => { button.textContent = words; }, 2000);
   });
 }
