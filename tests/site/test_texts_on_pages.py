@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 
 import pytest
 from babel import Locale
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
+from django.core import mail
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -20,7 +21,7 @@ from django.utils.translation import override
 
 from crm_sync import connectors, publishing, replay, routing
 from crm_sync.models import Attempt, Delivery, DemoRecord, Destination, Route
-from leads import answers, jobs, ports, work
+from leads import answers, jobs, ports, silence, work
 from leads.admin import inbox_actions, inbox_deeds
 from leads.models import (
     AssignmentRule,
@@ -503,6 +504,15 @@ def test_what_a_button_answers_can_be_translated() -> None:
         if left := left_bare(response):
             found[name] = left
     assert found == {}, json.dumps(found, indent=1, ensure_ascii=False)
+
+
+@pytest.mark.usefixtures("_speaking")
+def test_a_mail_about_a_silent_offer_can_be_translated() -> None:
+    world = World()
+    User.objects.filter(pk=world.alice.pk).update(email="alice@contoso.example")
+    silence.tell(world.now)
+    (sent,) = mail.outbox
+    assert list(pseudo.without([pseudo.outside(sent.subject), pseudo.outside(sent.body)], KNOWN)) == []
 
 
 @pytest.mark.usefixtures("_speaking")
