@@ -16,6 +16,8 @@ from django.db.models import Model
 from django.forms import CheckboxSelectMultiple, ModelMultipleChoiceField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -29,7 +31,12 @@ KEPT_BY_DJANGO = ("last_login", "date_joined")
 
 class PermissionsField(ModelMultipleChoiceField):
     def label_from_instance(self, obj: Any) -> str:
-        return f"{capfirst(obj.content_type.name)}: {_said(obj)}"
+        return in_words(obj)
+
+
+def in_words(permission: Any) -> str:
+    """A permission, by what it is for: "Lead: Can view lead"."""
+    return f"{capfirst(permission.content_type.name)}: {_said(permission)}"
 
 
 # Django's own permissions, which it names in English in the database.
@@ -62,6 +69,35 @@ def _choosing_permissions(db_field: Any, formfield: Any) -> Any:
     return formfield
 
 
+class NamesPermissions(admin.ModelAdmin):
+    """Permissions are named alike where they are given and where they can only be read."""
+
+    granted = "permissions"  # the field that holds them
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if self._may_give(request, obj):
+            return fieldsets
+        shown = {self.granted: "may"}
+        return [
+            (title, {**options, "fields": [shown.get(name, name) for name in options["fields"]]})
+            for title, options in fieldsets
+        ]
+
+    def _may_give(self, request: HttpRequest, obj: Any) -> bool:
+        may_save = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
+        return may_save and self.granted not in self.get_readonly_fields(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*super().get_readonly_fields(request, obj), "may")
+
+    @admin.display(description=_("permissions"))
+    def may(self, obj: Any) -> SafeString:
+        rows = getattr(obj, self.granted).filter(content_type__app_label__in=OURS)
+        said = ((in_words(permission),) for permission in rows.select_related("content_type"))
+        return format_html("<ul>{}</ul>", format_html_join("", "<li>{}</li>", said))
+
+
 admin.site.unregister(User)
 admin.site.unregister(Group)
 if apps.is_installed("procrastinate.contrib.django"):
@@ -71,7 +107,8 @@ if apps.is_installed("procrastinate.contrib.django"):
 
 
 @admin.register(User)
-class ColleagueAdmin(UserAdmin):
+class ColleagueAdmin(NamesPermissions, UserAdmin):
+    granted = "user_permissions"
     filter_horizontal = ()
     empty_value_display = _("none")  # as a choice of the filter it must say something
     change_form_template = "admin/auth/user/change_form.html"
@@ -96,8 +133,9 @@ class ColleagueAdmin(UserAdmin):
         kwargs["widget"] = _ticks()
         return _choosing_permissions(db_field, super().formfield_for_manytomany(db_field, request, **kwargs))
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return KEPT_BY_DJANGO if request.user.is_superuser else (*KEPT_BY_DJANGO, *POWERS)
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        powers = () if request.user.is_superuser else POWERS
+        return (*super().get_readonly_fields(request, obj), *KEPT_BY_DJANGO, *powers)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return super().has_change_permission(request, obj) and _may_touch(request, obj)
@@ -112,7 +150,7 @@ class ColleagueAdmin(UserAdmin):
 
 
 @admin.register(Group)
-class RoleAdmin(GroupAdmin):
+class RoleAdmin(NamesPermissions, GroupAdmin):
     filter_horizontal = ()
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:

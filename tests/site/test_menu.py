@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
@@ -301,6 +302,17 @@ def test_permissions_are_named_without_apps() -> None:
     text = shown(signed_in("alice"), "/admin/auth/group/1/change/")
     assert "Lead: Can view lead" in text
     assert "Log entry" not in text
+
+
+def test_so_they_are_where_they_can_only_be_read() -> None:
+    text = shown(signed_in("erin"), "/admin/auth/group/1/change/")
+    assert "<li>Lead: Can view lead</li>" in text
+    assert "leads |" not in text
+    dave = person("dave")
+    dave.user_permissions.add(Permission.objects.get(codename="assign_lead"))
+    text = shown(signed_in("erin"), f"/admin/auth/user/{dave.pk}/change/")
+    assert "<li>Lead: Can give a lead to a colleague</li>" in text
+    assert 'name="user_permissions"' not in text
 
 
 def test_the_groups_are_there() -> None:
