@@ -78,9 +78,14 @@ class NamesPermissions(admin.ModelAdmin):
         fieldsets = super().get_fieldsets(request, obj)
         if self._may_give(request, obj):
             return fieldsets
-        shown = {self.granted: "may"}
         return [
-            (title, {**options, "fields": [shown.get(name, name) for name in options["fields"]]})
+            (
+                title,
+                {
+                    **options,
+                    "fields": ["may" if name == self.granted else name for name in options["fields"]],
+                },
+            )
             for title, options in fieldsets
         ]
 

@@ -17,7 +17,9 @@ CONTEXT = "\x04"  # between a text's context and the text, as gettext has it
 
 # What is filled in, and what is no text: places, elements, entities.
 _PLACE = re.compile(
-    r"(%(?:\(\w+\))?[#0+-]*\d*(?:\.\d+)?[sdrfi%]|\{\{.*?\}\}|\{[\w.!:,]*\}|<[^<>]*>|&\w+;)", re.DOTALL
+    r"(%(?:\(\w+\))?[#0+-]*\d*(?:\.\d+)?[sdrfi%]|\{\{.*?\}\}|\{[\w.!:,]*\}"
+    r"|</?(?:a|abbr|b|br|code|em|i|kbd|li|p|span|strong|time|ul)\b[^<>]*>|&\w+;)",
+    re.DOTALL,
 )
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _BLOCKS = frozenset(

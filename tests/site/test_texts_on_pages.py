@@ -107,6 +107,17 @@ KNOWN = re.compile(
         )
     )
 )
+# What stands on pages about a CRM besides: its fields, and the values that go there, which stay English.
+DATA = re.compile(
+    "|".join(
+        (
+            KNOWN.pattern,
+            *(rf"\b{field.name}\b" for field in connectors.REGISTRY["demo"].spec.fields),
+            r"\b[0-9a-f]{8}-[0-9a-f-]+",
+            r"Contact me|United States|\bfalse\b|Sam Sample|\bSam\b|\bSample\b|Example Ltd|Head of Samples|Sample offer",
+        )
+    )
+)
 # What is said without a mark until crm_sync names its models in words that can be translated.
 NOT_YET = (
     "Demo switch: demo switch",
@@ -174,7 +185,7 @@ class World:
         post(self.offer, said({"LastName": "Δείγμα"}), origin=Submission.Origin.SAMPLE)
         nobody = dict.fromkeys(("FirstName", "LastName", "Email", "Phone", "Company"), "")
         self.nobody = lead_of(post(self.offer, said(nobody)))
-        self.other = lead_of(post(self.offer, said({"Company": "Άλλη"}, LeadSource="SPZA-INS|contoso.other")))
+        self.other = lead_of(post(self.offer, said({"Company": "Άλλη"}, LeadSource="SPZA-INS|contoso.OTHER")))
         for days in range(20, 30):
             post(self.silent, said({"Email": f"{days}@fabrikam.example"}), at=self.now - timedelta(days=days))
         routing.route_everything(self.now)
@@ -458,20 +469,22 @@ def pressed(world: World) -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "export", admin("leads_lead_export"), {}
 
 
-def bare(client: Client, pages: Mapping[str, str], *answers: int) -> dict[str, list[str]]:
+def bare(
+    client: Client, pages: Mapping[str, str], *answers: int, known: re.Pattern[str] = KNOWN
+) -> dict[str, list[str]]:
     """By page, what of it stands without marks. Fails where a page is answered otherwise."""
     found = {}
     for name, url in pages.items():
         response = client.get(url, follow=True)
         assert response.status_code in ((404,) if name == "Not found" else answers), f"{name}: {url}"
-        if left := left_bare(response):
+        if left := left_bare(response, known):
             found[name] = left
     return found
 
 
-def left_bare(response: Any) -> list[str]:
+def left_bare(response: Any, known: re.Pattern[str] = KNOWN) -> list[str]:
     """What of a page stands without marks, and is not known."""
-    texts = pseudo.without(pseudo.unmarked(response.content.decode()), KNOWN)
+    texts = pseudo.without(pseudo.unmarked(response.content.decode()), known)
     return [text for text in texts if text not in NOT_YET]
 
 
@@ -509,16 +522,16 @@ def test_marks_stand_around_what_a_translator_writes(message: str, said: str) ->
 
 @pytest.mark.usefixtures("_speaking")
 @pytest.mark.parametrize(
-    "pages",
+    ("pages", "known"),
     [
-        of_leads,
-        of_the_site,
-        pytest.param(of_sending, marks=pytest.mark.xfail(reason="NOT_YET: what the modules of crm_sync say")),
+        (of_leads, KNOWN),
+        (of_the_site, KNOWN),
+        pytest.param(of_sending, DATA, marks=pytest.mark.xfail(reason="NOT_YET: what crm_sync says")),
     ],
 )
-def test_every_text_of_every_page_can_be_translated(pages: Pages) -> None:
+def test_every_text_of_every_page_can_be_translated(pages: Pages, known: re.Pattern[str]) -> None:
     world = World()
-    found = bare(signed_in("alice"), pages(world), 200)
+    found = bare(signed_in("alice"), pages(world), 200, known=known)
     assert found == {}, json.dumps(found, indent=1, ensure_ascii=False)
 
 
