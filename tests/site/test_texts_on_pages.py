@@ -114,7 +114,7 @@ DATA = re.compile(
             KNOWN.pattern,
             *(rf"\b{field.name}\b" for field in connectors.REGISTRY["demo"].spec.fields),
             r"\b[0-9a-f]{8}-[0-9a-f-]+",
-            r"Contact me|United States|\bfalse\b|Sam Sample|\bSam\b|\bSample\b|Example Ltd|Head of Samples|Sample offer",
+            r"Contact me|United States|\bfalse\b|Sample offer|Sam Sample|\bSam\b|\bSample\b|Example Ltd|Head of Samples",
         )
     )
 )
