@@ -18,7 +18,7 @@ from django.db import models, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from crm_sync import connectors, mapping, publishing, routing
+from crm_sync import connectors, health, mapping, publishing, routing
 from crm_sync.connectors import UnknownConnector
 from crm_sync.mapping import Rule, RuleError
 from crm_sync.models import Destination, DestinationState, MappingVersion, Route, effective_rules
@@ -338,6 +338,7 @@ class Planned(Generic[Row]):
     row: Row
     new: bool
     changed: bool
+    other_settings: bool = False  # of a stored destination
 
     @property
     def rules(self) -> list[Rule] | None:
@@ -462,9 +463,8 @@ class _Plan:
         }
         for name, message in {**found, **missing, **unknown}.items():
             self.problems.add(f"{path}.{name}", message)
-        before = row.settings, row.secrets
-        row.store_settings(values)
-        planned.changed |= (row.settings, row.secrets) != before
+        planned.other_settings = row.store_settings(values) and not planned.new
+        planned.changed |= planned.other_settings
 
     def _from_environment(self, entry: Entry) -> tuple[dict[str, str], dict[str, str]]:
         """The settings with `env:NAME` read, and what is wrong with those that could not be, by name."""
@@ -580,6 +580,8 @@ def _write(plan: _Plan, now: datetime) -> list[str]:
             said = _("{name}: added.") if planned.new else _("{name}: changed.")
             notes.append(said.format(name=planned.label))
     for destination in plan.destinations.values():
+        if destination.other_settings:
+            health.forget_test(destination.row)
         if destination.changed:
             _check_again(destination.row, now)
         if destination.rules is not None:

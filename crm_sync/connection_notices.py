@@ -22,7 +22,7 @@ AT_MOST = 5  # notices of one kind; a page of them says no more than the first f
 
 
 def states(request: HttpRequest, now: datetime) -> Iterator[Notice]:
-    """Connections that are paused, slowed or stopped, and how many leads wait for each. Asked on every page."""
+    """Connections that are paused, slowed or stopped, or failed their test, and how many leads wait for each. Asked on every page."""
     sick = list(_sick().select_related("paused_by")[:AT_MOST])
     waiting, since = _waiting(sick), _outages(sick)
     for state in sick:
@@ -32,7 +32,8 @@ def states(request: HttpRequest, now: datetime) -> Iterator[Notice]:
             text = _outage(name, state, waiting[state.pk], since.get(state.pk, state.since), now)
         else:
             said = connection_words.connection_state(tries.connection(request, state), now)
-            text = f"{name}: {said} {_none_is_lost(waiting[state.pk])}".rstrip()
+            more = connection_words.connection_advice(state, elsewhere=True) if state.is_doubtful else ""
+            text = f"{name}: {said} {more or _none_is_lost(waiting[state.pk])}".rstrip()
         yield Notice(
             "error" if state.state == state.State.STOPPED else "warning",
             text,
@@ -52,7 +53,7 @@ def _none_is_lost(waiting: int) -> str:
 
 
 def _sick() -> QuerySet[DestinationState]:
-    states = DestinationState.objects.exclude(state=DestinationState.State.WORKING)
+    states = DestinationState.objects.exclude(state=DestinationState.State.WORKING, reason="")
     # Without secrets: that they do not open may be what is wrong.
     return states.select_related("destination").defer("destination__secrets")
 
@@ -81,9 +82,12 @@ def _outage(name: str, state: DestinationState, waiting: int, since: datetime, n
     return " ".join([said, *mend, mails.next_try(state.until, now, words.clock)])
 
 
+_BY_ITSELF = (DestinationState.State.SLOWED, DestinationState.State.STOPPED)
+
+
 def by_themselves() -> Iterator[Notice]:
     """For those who work on leads and cannot mend a connection: that they need not worry."""
-    sick = list(_sick().exclude(state=DestinationState.State.PAUSED)[:AT_MOST])
+    sick = list(_sick().filter(state__in=_BY_ITSELF)[:AT_MOST])
     waiting = _waiting(sick)
     for state in sick:
         if number := waiting[state.pk]:

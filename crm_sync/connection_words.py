@@ -1,5 +1,6 @@
 """What screens say about a connection: its health, its credentials, a sample that is sent; with the next step."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import assert_never
 
@@ -12,6 +13,23 @@ from crm_sync.models import Destination, DestinationState
 from crm_sync.outcomes import Delivered, DestinationFault, Rejected, RetryLater, Throttled
 from crm_sync.pushing import Result
 from crm_sync.trial import Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a connection stands, in a word or two. `look`: its state as code, or "doubtful" or "untested"."""
+
+    look: str
+    label: str
+
+
+def connection_standing(state: DestinationState) -> Standing:
+    """That nothing has failed yet is no proof that it works."""
+    if state.is_doubtful:
+        return Standing("doubtful", _("Test failed"))
+    if state.is_untested:
+        return Standing("untested", _("Not tested yet"))
+    return Standing(state.state, state.get_state_display())
 
 
 def connection_state(state: DestinationState, now: datetime) -> str:
@@ -28,6 +46,11 @@ def connection_state(state: DestinationState, now: datetime) -> str:
     if state.state == state.State.STOPPED:
         stopped = _("Stopped since %(since)s.") % {"since": since}
         return f"{stopped} {reason} {_next_check(state, now)}"
+    if state.is_doubtful:
+        failed = _("Test failed at %(time)s: %(why)s")
+        return failed % {"time": words.clock(state.checked_at, now), "why": reason}
+    if state.is_untested:
+        return _("Not tested yet.")
     if state.failures:
         return ngettext(
             "Working, but the last %(number)s try failed.",
@@ -68,6 +91,12 @@ def connection_advice(state: DestinationState, *, elsewhere: bool = False) -> st
             return _(
                 "Mend the settings below, then press Test connection: leads go out again at once. None is lost."
             )
+    if state.is_doubtful:
+        return (
+            _("Leads are sent all the same. Mend the settings of the connection, then press Test connection.")
+            if elsewhere
+            else _("Leads are sent all the same. Mend the settings below, then press Test connection.")
+        )
     return ""
 
 

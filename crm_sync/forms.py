@@ -118,7 +118,7 @@ class BaseDestinationForm(forms.ModelForm):
 
     def save(self, commit: bool = True) -> Any:
         before = self.instance.secrets, self.instance.credentials_changed_at
-        self.instance.store_settings(self.values)
+        self.settings_changed = self.instance.store_settings(self.values)
         self.instance.for_new_offers = self.cleaned_data["for_new_offers"]
         if isinstance(before[0], ClosedDict) and not self.instance.secrets:
             # None was entered: kept as it is, for the day on which its key is put back.

@@ -159,10 +159,23 @@ def _check(destination: Destination, at: datetime) -> Check:
             result = replace(result, findings=(*result.findings, told.format(number=len(fields))))
         state.checked_at, state.findings = at, list(result.findings)
         state.credentials_expire_on = result.expires_on
-        if state.state == state.State.STOPPED:
+        failure = "" if result.ok else " ".join(result.findings)
+        if state.state == state.State.WORKING:
+            state.reason = failure
+        elif state.state == state.State.STOPPED:
             if result.ok:
                 state.become(state.State.SLOWED, state.reason, at)
             else:
-                fault(state, " ".join(result.findings) or state.reason, at)
+                fault(state, failure or state.reason, at)
         state.save()
     return result
+
+
+def forget_test(destination: Destination) -> None:
+    """Other settings were entered: what the last test found says nothing of them."""
+    with transaction.atomic():
+        state = DestinationState.objects.select_for_update().get(pk=destination.pk)
+        state.checked_at, state.findings = None, []
+        if state.state == state.State.WORKING:
+            state.reason = ""
+        state.save(update_fields=["checked_at", "findings", "reason"])

@@ -138,16 +138,18 @@ class Destination(models.Model):
         """Settings and secrets together, as the connector takes them."""
         return {**self.settings, **self.secrets}
 
-    def store_settings(self, values: Mapping[str, str]) -> None:
-        """Part settings from secrets, as the spec declares them. The caller saves."""
+    def store_settings(self, values: Mapping[str, str]) -> bool:
+        """Part settings from secrets, as the spec declares them. Returns whether any is another. The caller saves."""
         secret = self.spec.secret_names
         before = self.settings
         self.settings = {name: value for name, value in values.items() if name not in secret}
         secrets = {name: value for name, value in values.items() if name in secret and value}
-        if (self.settings, secrets) != (before, self.secrets):
+        changed = (self.settings, secrets) != (before, self.secrets)
+        if changed:
             self.fields_read_at = None  # it may be another CRM
         if secrets != self.secrets:
             self.secrets, self.credentials_changed_at = secrets, timezone.now()
+        return changed
 
     @property
     def live_mapping(self) -> "MappingVersion | None":
@@ -201,6 +203,7 @@ class DestinationState(models.Model):
         Destination, models.CASCADE, primary_key=True, related_name="state", editable=False
     )
     state = models.CharField(max_length=8, choices=State.choices, default=State.WORKING)
+    # Of one that works: why the last test failed all the same. A test that passes or a lead that arrives empties it.
     reason = models.TextField(blank=True)
     since = models.DateTimeField(default=timezone.now)
     until = models.DateTimeField(null=True, help_text="Slowed: next try. Stopped: next check.")
@@ -221,6 +224,18 @@ class DestinationState(models.Model):
 
     def __str__(self) -> str:
         return self.get_state_display()
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether leads are sent although the last test failed."""
+        return self.state == self.State.WORKING and bool(self.reason)
+
+    @property
+    def is_untested(self) -> bool:
+        """Whether nothing has shown yet that it works: no test, no lead that arrived, and no failure either."""
+        shown = self.checked_at or self.last_success_at or self.failures
+        # The demo CRM is a part of this app: there is nothing that may be mistyped.
+        return self.state == self.State.WORKING and not shown and not self.destination.is_demo
 
     def become(self, state: str, reason: str, now: datetime, *, until: datetime | None = None) -> None:
         """Move to a state; `since` is kept while it stays the same. The caller saves."""

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from crm_sync import connectors, demo_data
+from crm_sync import connection_words, connectors, demo_data
 from crm_sync import wording as words
 from crm_sync.admin.pages import EvidencePage, require, tell
 from crm_sync.forms import SwitchForm
@@ -88,9 +88,7 @@ class DemoRecordAdmin(EvidencePage):
             "effects": [(mode.value, mode.label, EXPLAINED[mode]) for mode in DemoSwitch.Mode],
             "may_remove": request.user.has_perm(REMOVE),
             "has_anything": any(number for _what, number in _counts()),
-            "connections": Destination.objects.filter(connector="demo").select_related("state")
-            if request.user.has_perm("crm_sync.view_destination")
-            else (),
+            "connections": _connections() if request.user.has_perm("crm_sync.view_destination") else (),
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
@@ -140,6 +138,14 @@ class DemoRecordAdmin(EvidencePage):
             "media": self.media,
         }
         return TemplateResponse(request, "admin/crm_sync/demorecord/remove.html", context)
+
+
+def _connections() -> list[tuple[Destination, str]]:
+    """The connections to the demo CRM, and how each stands."""
+    found = Destination.objects.filter(connector="demo").select_related("state")
+    return [
+        (connection, connection_words.connection_standing(connection.state).label) for connection in found
+    ]
 
 
 def _gone(leads: int, records: int) -> str:

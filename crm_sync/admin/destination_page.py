@@ -67,11 +67,12 @@ def context(request: HttpRequest, destination: Destination) -> dict[str, Any]:
     state = tries.connection(request, destination.state)
     return {
         "state": state,
+        "standing": connection_words.connection_standing(state),
         "sentence": connection_words.connection_state(state, now),
         "advice": connection_words.connection_advice(state),
         "pause_reason": state.reason if state.state == state.State.PAUSED else "",
         "queue": _queue(destination, now),
-        "tested": words.ago(state.checked_at),
+        "tested": words.ago(state.checked_at) if state.checked_at else "",
         "last_success": words.ago(state.last_success_at),
         "today": _today(destination, now),
         "credentials": _credentials(destination, now),

@@ -144,6 +144,8 @@ class DestinationAdmin(Page):
     def save_model(self, request: HttpRequest, obj: Destination, form: Any, change: bool) -> None:
         new_offers.take_over(request, obj)
         super().save_model(request, obj, form, change)
+        if change and form.settings_changed:
+            health.forget_test(obj)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
         said = _("%(crm)s is saved. Test the connection, then choose which offers send to it.")
@@ -246,7 +248,8 @@ def _health(request: HttpRequest) -> Callable[[Destination], SafeString]:
     @admin.display(description=gettext_lazy("State"), ordering="state__state")
     def health(obj: Destination) -> SafeString:
         said = connection_words.connection_state(tries.connection(request, obj.state), timezone.now())
-        return format_html('<span class="health {}">{}</span>', obj.state.state, clip(said))
+        look = connection_words.connection_standing(obj.state).look
+        return format_html('<span class="health {}">{}</span>', look, clip(said))
 
     return health
 

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from crm_sync import connection_words
 from crm_sync import wording as words
 from crm_sync.admin.sending_filters import ON_THEIR_WAY, REAL, TIMED
 from crm_sync.models import Delivery, Destination, DestinationState, MappingVersion
@@ -32,11 +33,12 @@ def connections(request: HttpRequest) -> Iterator[Connection]:
     states = DestinationState.objects.select_related("destination").defer("destination__secrets")
     for state in states.order_by("destination__name")[:MOST]:
         waiting = _on_their_way().filter(destination=state.pk)[: CAP + 1].count()
+        standing = connection_words.connection_standing(state)
         yield Connection(
             words.name_of(state.destination),
             reverse("admin:crm_sync_destination_change", args=[state.pk]),
-            state.state,
-            state.get_state_display(),
+            standing.look,
+            standing.label,
             f"{words.capped(min(waiting, CAP), CAP)}" if waiting else "",
             words.ago(state.last_success_at),
             _list(request, **ON_THEIR_WAY, destination=state.pk),

@@ -64,7 +64,7 @@ def _entry(request: HttpRequest, route: Route) -> dict[str, Any]:
         "mapping": words.mapping_state(route),
         "mapping_url": words.mapping_url(route),
         "troubles": troubles(request, owner),
-        "state": state,
+        "standing": connection_words.connection_standing(state),
         "health": connection_words.connection_state(state, timezone.now()),
         "last_success": words.ago(state.last_success_at),
         "connection_url": reverse("admin:crm_sync_destination_change", args=[route.destination_id])

@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from crm_sync import by_hand, clock, routing
+from crm_sync import by_hand, clock, connection_words, routing
 from crm_sync import wording as words
 from crm_sync.admin import dry_runs, mapping_editor, mapping_sources, mapping_versions
 from crm_sync.admin.mapping_page import held, may_change, troubles
@@ -217,6 +217,7 @@ def _page(request: HttpRequest, route: Route, may: dict[str, bool]) -> dict[str,
         "sees_leads": request.user.has_perm("leads.view_lead"),
         "may": may,
         "may_edit_rows": may_change(request, owner),
+        "standing": connection_words.connection_standing(route.destination.state),
         "sees_connection": request.user.has_perm("crm_sync.view_destination"),
         "has_sendings": route.deliveries.exists(),
         "demo": route.destination.is_demo,

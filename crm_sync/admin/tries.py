@@ -65,7 +65,10 @@ def reason(request: HttpRequest, sending: Delivery) -> str:
 
 def connection(request: HttpRequest, state: DestinationState) -> DestinationState:
     """The state of a connection for this user's eyes: its reason may quote whichever lead failed. Not to be saved."""
-    if state.state != state.State.PAUSED:  # then it is what a colleague typed
+    if state.state not in {
+        state.State.PAUSED,
+        state.State.WORKING,
+    }:  # what a colleague typed, what a test found
         state.reason = of_some_lead(request, state.reason)
     return state
 

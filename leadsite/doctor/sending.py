@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from crm_sync import clock, mails, outages
+from crm_sync import clock, connection_words, mails, outages
 from crm_sync.models import Delivery, DestinationState, Worker
 from leads import mailing
 from leads.models import Lead
@@ -98,29 +98,44 @@ def oldest_sending(scene: Scene) -> Finding:
 def connections(scene: Scene) -> Finding:
     states = DestinationState.objects.exclude(destination__connector="demo")
     sick = list(
-        states.exclude(state=State.WORKING)
+        states.exclude(state=State.WORKING, reason="")
         .select_related("destination")
         .defer("destination__secrets")
         .order_by("since")[: NAMED + 1]
     )
     if not sick:
-        number = states.count()
-        if not number:
-            return ok(_("No CRM is connected yet: leads wait here."))
-        return ok(
-            ngettext("%(number)d CRM connection works.", "All %(number)d CRM connections work.", number)
-            % {"number": number}
-        )
+        return _none_fails(states)
     said = "; ".join(
-        f"{clip(str(state.destination), 60)}: {state.get_state_display().casefold()}{mails.because(state.reason)}"
+        f"{clip(str(state.destination), 60)}: {connection_words.connection_standing(state).label.casefold()}"
+        f"{mails.because(state.reason)}"
         for state in sick[:NAMED]
     )
     more = " …" if len(sick) > NAMED else ""
-    fix = _("Open it at %(url)s and press Test connection or Resume.") % {
-        "url": f"{settings.PUBLIC_URL}/admin/crm_sync/destination/{sick[0].pk}/change/"
-    }
+    fix = _("Open it at %(url)s and press Test connection or Resume.") % {"url": _address_of(sick[0])}
     stopped = any(state.state == State.STOPPED for state in sick)
     return (wrong if stopped else warning)(f"{said}{more}.", fix)
+
+
+def _address_of(state: DestinationState) -> str:
+    return f"{settings.PUBLIC_URL}/admin/crm_sync/destination/{state.pk}/change/"
+
+
+def _none_fails(states: "QuerySet[DestinationState]") -> Finding:
+    number = states.count()
+    if not number:
+        return ok(_("No CRM is connected yet: leads wait here."))
+    known = states.select_related("destination").defer("destination__secrets")
+    untested = next((state for state in known if state.is_untested), None)
+    if untested:
+        return warning(
+            _("%(name)s was not tested yet: nobody knows whether it works.")
+            % {"name": clip(str(untested.destination), 60)},
+            _("Open it at %(url)s and press Test connection.") % {"url": _address_of(untested)},
+        )
+    return ok(
+        ngettext("%(number)d CRM connection works.", "All %(number)d CRM connections work.", number)
+        % {"number": number}
+    )
 
 
 # --- Mail ----------------------------------------------------------------------------------------------------

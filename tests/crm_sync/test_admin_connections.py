@@ -19,7 +19,7 @@ from leads import ports
 from leads.models import Lead
 from tests.crm_sync import sending
 from tests.crm_sync.screens import Demo, html_of, press, text_of, url_of, words
-from tests.staff import signed_in
+from tests.staff import make_offer, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -198,7 +198,14 @@ def test_an_optional_secret_can_be_removed_and_another_one_set() -> None:
 @pytest.mark.parametrize(
     ("state", "values", "sentences"),
     [
-        ("working", {}, ("Working",)),
+        ("working", {}, ("Not tested yet", "Last test None with these settings")),
+        ("working", {"last_success_at": timezone.now()}, ("Working",)),
+        ("working", {"checked_at": timezone.now()}, ("Working",)),
+        (
+            "working",
+            {"checked_at": timezone.now(), "reason": "Wrong key."},
+            ("Test failed at", "Wrong key.", "Leads are sent all the same."),
+        ),
         ("working", {"failures": 2}, ("the last 2 tries failed",)),
         ("slowed", {"reason": "Too many requests"}, ("Slowed down since", "Too many requests.", "Next try")),
         ("stopped", {"reason": "Wrong key."}, ("Stopped since", "Wrong key.", "checked again by itself")),
@@ -211,6 +218,51 @@ def test_its_state_is_told_in_words(state: str, values: dict[str, Any], sentence
     text = text_of(signed_in("erin"), url_of(destination))
     for sentence in sentences:
         assert sentence in text
+
+
+@pytest.mark.parametrize("page", ["list", "its own", "Home", "the offer", "the route"])
+def test_wherever_a_connection_is_shown_it_works_only_once_something_has_shown_so(page: str) -> None:
+    route = sending.make_route(make_offer(), hook())
+    where = {
+        "list": LIST,
+        "its own": url_of(route.destination),
+        "Home": "/admin/",
+        "the offer": f"/admin/leads/offer/{route.offer_id}/change/",
+        "the route": url_of(route),
+    }[page]
+
+    def shown() -> str:
+        return text_of(signed_in("bob"), where)
+
+    assert "ot tested yet" in shown()
+    in_state(route.destination, "working", checked_at=timezone.now(), reason="Wrong key.")
+    assert "est failed" in shown()
+    assert "ot tested yet" not in shown()
+    in_state(route.destination, "working", reason="")
+    assert "est failed" not in shown()
+
+
+def test_a_test_that_failed_is_told_until_one_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    crm = sending.install(monkeypatch)
+    destination = sending.make_destination()
+    crm.healthy = False
+    test = url_of(destination, "test")
+    assert "Test failed at" in press(signed_in("erin"), test)
+    assert "Test failed at" in text_of(signed_in("erin"), LIST)
+    crm.healthy = True
+    press(signed_in("erin"), test)
+    assert "Working." in text_of(signed_in("erin"), LIST)
+
+
+def test_what_was_tested_with_other_settings_counts_no_longer() -> None:
+    destination = hook()
+    in_state(destination, "working", checked_at=timezone.now(), reason="Wrong key.", findings=["Wrong key."])
+    save("erin", destination, name="Other name")
+    assert "Test failed at" in text_of(signed_in("erin"), url_of(destination))
+    save("erin", destination, setting_url="https://other.example.com/")
+    text = text_of(signed_in("erin"), url_of(destination))
+    assert "Not tested yet" in text
+    assert "Wrong key." not in text
 
 
 def test_the_list_counts_what_waits_and_what_is_held() -> None:

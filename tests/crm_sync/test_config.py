@@ -521,6 +521,17 @@ def test_a_stopped_connection_is_checked_at_once_after_a_change(alices: dict[str
     }
 
 
+def test_other_settings_forget_the_test_of_the_former_ones(alices: dict[str, Any]) -> None:
+    apply(alices)
+    DestinationState.objects.update(checked_at=NOW, reason="The test failed.")
+    alices["destinations"][1]["settings"]["url"] = "https://example.com/mended"
+    apply(alices)
+    assert {state.destination.name: state.is_untested for state in DestinationState.objects.all()} == {
+        "hook": True,
+        "table": False,
+    }
+
+
 # --- Mappings ------------------------------------------------------------------------------------------------
 
 

@@ -516,7 +516,18 @@ def test_faults_that_arrive_together_are_one(
 def test_a_check_by_hand_neither_starts_nor_stops_what_works(crm: Crm, destination: Destination) -> None:
     crm.healthy = False
     assert not health.check(destination, at=START).ok
-    assert (state_of(destination).state, state_of(destination).findings) == ("working", ["The key is wrong."])
+    state = state_of(destination)
+    assert (state.state, state.findings, state.is_doubtful) == ("working", ["The key is wrong."], True)
+
+
+def test_a_lead_that_arrives_clears_a_connection_whose_test_failed(
+    send: Callable[..., Delivery], crm: Crm, destination: Destination, clock: Clock
+) -> None:
+    crm.healthy = False
+    health.check(destination, at=START)
+    send()
+    drain(destination, clock)
+    assert (state_of(destination).is_doubtful, len(crm.records)) == (False, 1)
 
 
 def test_a_check_that_raises_is_told_and_stops_nobody(

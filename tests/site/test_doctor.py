@@ -286,13 +286,32 @@ def test_a_connection_that_is_not_well_is_named_without_what_its_crm_said(
     state: str, level: Level, now: datetime
 ) -> None:
     destination = make_destination("webhook", name="HubSpot EU")
+    reason = "" if state == "working" else "The CRM failed (HTTP 503): Jane Doe is upside down"
     DestinationState.objects.filter(pk=destination.pk).update(
-        state=state, since=now, reason="The CRM failed (HTTP 503): Jane Doe is upside down"
+        state=state, since=now, reason=reason, checked_at=now
     )
     finding = found("connections")
     assert finding.level == level
     assert ("HubSpot EU: " + state in finding.sentence) == (state != "working")
     assert "Jane" not in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "HubSpot EU was not tested yet"),
+        ({"reason": "The key is wrong."}, "HubSpot EU: test failed (The key is wrong)."),
+    ],
+)
+def test_a_connection_of_which_nothing_shows_that_it_works_is_named(
+    values: dict[str, Any], words: str, now: datetime
+) -> None:
+    destination = make_destination("webhook", name="HubSpot EU")
+    DestinationState.objects.filter(pk=destination.pk).update(**values)
+    finding = found("connections")
+    assert finding.level == Level.WARNING
+    assert words in finding.sentence
+    assert "press Test connection" in finding.fix
 
 
 # Mail
