@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import httpx2
 
 from leads.texts import gettext as _
+from leads.texts import gettext_noop
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,11 @@ class Policy:
         return self.allow_private or not names.isdisjoint(self.own_hosts)
 
 
+# Without the library's words, which speak of IDNA and positions.
+NOT_A_URL = gettext_noop(
+    "This is not a URL: check it for blanks and typing errors. It looks like https://crm.example.com/path."
+)
+
 PORTS = {"http": 80, "https": 443}
 
 
@@ -39,8 +45,8 @@ def address_problem(url: str | httpx2.URL, policy: Policy) -> str:
     """Why this URL is refused before DNS is asked, as a sentence; empty where nothing is wrong with it."""
     try:
         parsed = httpx2.URL(url)
-    except httpx2.InvalidURL as error:
-        return _("This is not a URL: {error}.").format(error=error)
+    except httpx2.InvalidURL:
+        return _(NOT_A_URL)
     if parsed.scheme not in PORTS:
         return _("The address must start with https://.")
     if not parsed.host:

@@ -22,7 +22,7 @@ AT_MOST = 5  # notices of one kind; a page of them says no more than the first f
 
 
 def states(request: HttpRequest, now: datetime) -> Iterator[Notice]:
-    """Connections that are paused, slowed or stopped, or failed their test, and how many leads wait for each. Asked on every page."""
+    """Connections that are not well or failed their test, and how many leads wait for each. Asked on every page."""
     sick = list(_sick().select_related("paused_by")[:AT_MOST])
     waiting, since = _waiting(sick), _outages(sick)
     for state in sick:

@@ -15,7 +15,7 @@ from crm_sync import backoff, catalogue, limits
 from crm_sync.connectors.base import Check, Connector, Stopped
 from crm_sync.http import NoAnswer
 from crm_sync.models import Attempt, Destination, DestinationState
-from crm_sync.pushing import connect
+from crm_sync.pushing import OUR_ERROR, connect
 from crm_sync.spec import TargetField
 from leads.vault import VaultError
 
@@ -143,10 +143,9 @@ def _check(destination: Destination, at: datetime) -> Check:
         fields = _described(connector) if result.ok and connector.spec.describes else None
     except VaultError as error:
         result = Check(ok=False, findings=(str(error),), outcome=None)
-    except Exception as error:
+    except Exception:
         logger.exception("Testing %s: the connector raised", destination)
-        told = _("An error of this software: {error}").format(error=error)
-        result = Check(ok=False, findings=(told,), outcome=None)
+        result = Check(ok=False, findings=(_(OUR_ERROR),), outcome=None)
     with transaction.atomic():
         state = DestinationState.objects.select_for_update().get(pk=destination.pk)
         if fields is not None:

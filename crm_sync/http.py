@@ -22,7 +22,8 @@ from typing import Any
 import httpcore2
 import httpx2
 
-from crm_sync.addresses import Policy, address_problem, is_public, not_allowed
+from crm_sync.addresses import NOT_A_URL, Policy, address_problem, is_public, not_allowed
+from crm_sync.network_errors import because, name_unknown
 from crm_sync.recorder import Recorder
 from leads.texts import gettext as _
 from leads.texts import gettext_noop
@@ -192,8 +193,7 @@ class _GuardedBackend(httpcore2.SyncBackend):
         except queue.Empty:
             raise httpcore2.ConnectTimeout(_("DNS gave no answer for {host}").format(host=host)) from None
         if isinstance(answer, Exception):
-            said = _("{host} was not found in DNS ({error})").format(host=host, error=answer)
-            raise httpcore2.ConnectError(said) from answer
+            raise Unreachable(name_unknown(host, answer)) from answer
         return list(dict.fromkeys(sockaddr[0] for *_, sockaddr in answer))
 
 
@@ -373,7 +373,7 @@ class GuardedClient:
             try:
                 connection = socket.create_connection((address, port), wait)
             except OSError as error:
-                failure = httpx2.ConnectError(str(error))
+                failure = httpx2.ConnectError(because(error))
             else:
                 connection.settimeout(self._policy.read_timeout)
                 return connection
@@ -515,7 +515,7 @@ def _build(method: str, url: str, headers: Mapping[str, str], **body: Any) -> ht
         request = httpx2.Request(method, url, headers=defaults, **body)
         request.headers.update(headers)
     except httpx2.InvalidURL as error:
-        raise Refused(_("This is not a URL: {error}.").format(error=error)) from error
+        raise Refused(_(NOT_A_URL)) from error
     except UnicodeError:
         raise Refused(_(_UNSPEAKABLE)) from None
     return request
@@ -539,12 +539,19 @@ def _own_errors() -> Iterator[None]:
         raise Unreachable(_because(_("No connection could be made"), error)) from error
     except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:  # of a connection that is not HTTP
         raise Unreachable(_because(_("No connection could be made"), error)) from error
+    except httpx2.DecodingError as error:
+        raise Broken(_("The answer is compressed in a way that cannot be unpacked."), sent=True) from error
+    except httpx2.RemoteProtocolError as error:
+        # The library's words quote bytes, but where it says that the far side hung up.
+        said = str(error) if "disconnected" in str(error) else _("what came is not HTTP")
+        raise Broken(f"{_(_BROKE)}: {said.rstrip('.')}.", sent=True) from error
     except httpx2.TimeoutException as error:
         raise TooSlow(_("The answer was not complete within the time allowed."), sent=True) from error
     except httpx2.RequestError as error:
-        raise Broken(
-            _because(_("The connection broke before the answer was complete"), error), sent=True
-        ) from error
+        raise Broken(_because(_(_BROKE), error), sent=True) from error
+
+
+_BROKE = gettext_noop("The connection broke before the answer was complete")
 
 
 def _untrusted(host: str, error: ssl.SSLCertVerificationError) -> str:
@@ -554,7 +561,7 @@ def _untrusted(host: str, error: ssl.SSLCertVerificationError) -> str:
 
 
 def _because(sentence: str, error: Exception) -> str:
-    return f"{sentence}: {error}".rstrip(": .") + "."
+    return f"{sentence}: {because(error)}".rstrip(": ") + "."
 
 
 def _guarded_per_thread(policy: Policy, resolver: Resolver, clock: Clock) -> PerThread:

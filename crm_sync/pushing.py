@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, assert_never
 
 from django.db import DatabaseError
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from crm_sync import catalogue, clock, connectors, demo
 from crm_sync.connectors.base import Connector, Item, Stopped, outcome_reason
@@ -54,6 +54,9 @@ class Interrupted:
 Result: TypeAlias = Outcome | Unmappable | Crashed | Interrupted
 
 
+OUR_ERROR = gettext_noop("An error of this software. The log has the details; please report it.")
+
+
 def reason_of(result: Result) -> str:
     """What a result says, for people."""
     match result:
@@ -64,7 +67,7 @@ def reason_of(result: Result) -> str:
         case Unmappable(problems=problems):
             return " ".join(f"{problem.target}: {problem.message}" for problem in problems)
         case Crashed():
-            return _("An error of this software. The log has the details; please report it.")
+            return _(OUR_ERROR)
         case Interrupted():
             return _("The worker was interrupted during this try; the record may have been written.")
         case Rejected() | RetryLater() | Throttled() | DestinationFault():

@@ -28,7 +28,7 @@ from crm_sync import by_hand, connectors, routing
 from crm_sync.connectors.base import Connector
 from crm_sync.mapping import Rule, apply
 from crm_sync.models import Attempt, Delivery, Destination, Route, effective_rules
-from crm_sync.pushing import connect
+from crm_sync.pushing import OUR_ERROR, connect
 from crm_sync.recorder import mask_literals
 from leads import ports
 from leads.models import Job, Lead, Offer
@@ -442,7 +442,7 @@ class _Rehearsal:
         except Exception:
             trace = mask_literals(traceback.format_exc(), destination.secrets.values())
             logger.error("Dry run of lead %s: making its request failed\n%s", sending.lead_id, trace)  # noqa: TRY400
-            return _("An error of this software. The log has the details; please report it.")
+            return _(OUR_ERROR)
         empty = [
             _(field.label) for field in connector.spec.fields if field.required and field.name not in record
         ]

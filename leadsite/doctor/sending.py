@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 
 from crm_sync import clock, connection_words, mails, outages
 from crm_sync.models import Delivery, DestinationState, Worker
+from crm_sync.network_errors import because, name_unknown
 from leads import mailing
 from leads.models import Lead
 from leads.wording import ago, clip
@@ -170,9 +171,13 @@ def _knock() -> Finding | None:
     """Sign in to the mail server and leave again, as a mail would; None where that went well."""
     host, port = settings.EMAIL_HOST, int(settings.EMAIL_PORT)
     shown = {"host": f"{host}:{port}"}
-    server = get_connection(timeout=reach.SECONDS)
+    fix = _("Correct EMAIL_URL in .env: smtp+tls://user:password@host:587, or smtp+ssl:// for port 465.")
     try:
         reach.resolve(host, port)
+    except OSError as error:
+        return wrong(_("Mail cannot be sent. %(why)s") % {"why": name_unknown(clip(host), error)}, fix)
+    server = get_connection(timeout=reach.SECONDS)
+    try:
         server.open()
         if isinstance(server, EmailBackend) and server.connection is not None:
             server.connection.noop()
@@ -185,14 +190,22 @@ def _knock() -> Finding | None:
             ),
         )
     except (smtplib.SMTPException, OSError) as error:
+        said = clip(_because(error), 200)
         return wrong(
-            _("The mail server %(host)s does not let us in: %(said)s")
-            % {**shown, "said": clip(str(error), 200)},
-            _("Correct EMAIL_URL in .env: smtp+tls://user:password@host:587, or smtp+ssl:// for port 465."),
+            _("The mail server %(host)s does not let us in: %(said)s.") % {**shown, "said": said}, fix
         )
     finally:
         server.close()
     return None
+
+
+def _because(error: OSError) -> str:
+    """What the mail server says, or what kept us from it, without a full stop."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"{error.smtp_code} {_text(error.smtp_error)}".rstrip(".")
+    if isinstance(error, smtplib.SMTPException):
+        return str(error).rstrip(".")
+    return because(error)
 
 
 def _text(words: bytes | str) -> str:

@@ -535,7 +535,7 @@ def test_a_check_that_raises_is_told_and_stops_nobody(
 ) -> None:
     kind = connectors.get(destination.connector)
     monkeypatch.setattr(kind, "check", lambda self: 1 / 0)
-    assert health.check(destination, at=START).findings == ("An error of this software: division by zero",)
+    assert health.check(destination, at=START).findings == (pushing.OUR_ERROR,)
 
 
 # --- Paused --------------------------------------------------------------------------------------------------

@@ -357,7 +357,9 @@ def test_a_mail_server_that_is_not_there_is_wrong(settings: Any, monkeypatch: py
         raise OSError("Name or service not known")
 
     monkeypatch.setattr(reach, "resolve", unknown)
-    assert "Name or service not known" in found("mail").sentence
+    assert found("mail").sentence == (
+        "Mail cannot be sent. The name 127.0.0.1 is not known: check the address for a typing error."
+    )
 
 
 def test_a_password_that_the_mail_server_refuses_is_wrong_and_not_repeated(

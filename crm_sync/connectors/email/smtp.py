@@ -11,6 +11,7 @@ from typing import Any
 
 from crm_sync.connectors.base import MailServer
 from crm_sync.http import Broken, GuardedClient, NoAnswer, Refused, TooSlow
+from crm_sync.network_errors import because
 from leads.texts import gettext as _
 
 END = "end of data"  # after the final dot: what is answered now is about the mail itself
@@ -195,7 +196,7 @@ class Session(smtplib.SMTP):
         except TimeoutError:
             raise self._too_slow() from None
         except OSError as error:
-            raise self._broken(error) from error
+            raise self._broken(because(error)) from error
 
     def getreply(self) -> tuple[int, bytes]:
         """The next answer, whatever it says. Raises NoAnswer."""
@@ -222,7 +223,7 @@ class Session(smtplib.SMTP):
         except TimeoutError:
             raise self._too_slow() from None
         except OSError as error:
-            raise self._broken(error) from error
+            raise self._broken(because(error)) from error
         self._taken += count
         if self._taken > _MOST:
             raise self._broken(_("its answer does not end"))
@@ -244,9 +245,9 @@ class Session(smtplib.SMTP):
             sent=self._handed_over,
         )
 
-    def _broken(self, why: object) -> Broken:
+    def _broken(self, why: str) -> Broken:
         what = _("The mail server gave no whole answer")
-        return Broken(f"{what} ({self._stage}): {why}".rstrip(".") + ".", sent=self._handed_over)
+        return Broken(f"{what} ({self._stage}): {why}.", sent=self._handed_over)
 
 
 class _Incoming(io.RawIOBase):
