@@ -654,13 +654,21 @@ def _notes_on_waiting(planned: Planned[Route], now: datetime, send: bool) -> Ite
     if not (route.enabled and route.offer.enabled):
         return
     if send:
-        if sent := routing.send_waiting(route, now):
+        made = routing.send_waiting(route, now)
+        if made.sent:
             said = ngettext(
                 "{number:,} lead waiting for {name} will be sent now.",
                 "{number:,} leads waiting for {name} will be sent now.",
-                sent,
+                made.sent,
             )
-            yield said.format(number=sent, name=planned.label)
+            yield said.format(number=made.sent, name=planned.label)
+        if made.held:
+            said = ngettext(
+                "{number:,} lead waiting for {name} is held.",
+                "{number:,} leads waiting for {name} are held.",
+                made.held,
+            )
+            yield said.format(number=made.held, name=planned.label)
     elif count := route.waiting_leads().count():
         said = ngettext(
             "{number:,} lead waits for {name}; apply again with --send-waiting to send it.",

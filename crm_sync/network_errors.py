@@ -17,9 +17,8 @@ _BY_KIND: tuple[tuple[type[OSError], str], ...] = (
     (TimeoutError, gettext_noop("nothing answered in time")),
     (ssl.SSLError, gettext_noop("what answers there does not speak TLS as we do")),
 )
-_NO_WAY = gettext_noop(
-    "no way leads there from this server"
-)  # host or network unreachable, and what else a system names
+# Host or network unreachable, and what else a system names.
+_NO_WAY = gettext_noop("no way leads there from this server")
 
 
 def name_unknown(host: str, error: Exception) -> str:

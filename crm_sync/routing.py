@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -138,11 +138,18 @@ def _owed(lead: Lead, route: Route, broken: tuple[str, str], now: datetime) -> D
     return new
 
 
-def send_waiting(route: Route, now: datetime) -> int:
+class Made(NamedTuple):
+    """How many deliveries were made to go out, and how many to be held."""
+
+    sent: int
+    held: int
+
+
+def send_waiting(route: Route, now: datetime) -> Made:
     """Make deliveries of the leads that wait for this route, at a person's word. Returns how many."""
     mapping = route.live_mapping
     if mapping is None:
-        return 0  # nothing is published: they go on waiting
+        return Made(0, 0)  # nothing is published: they go on waiting
     with transaction.atomic():
         deliveries = [
             new
@@ -150,7 +157,8 @@ def send_waiting(route: Route, now: datetime) -> int:
             if (new := first_delivery(lead, route, mapping, now)) is not None
         ]
         Delivery.objects.bulk_create(deliveries, batch_size=BATCH, ignore_conflicts=True)
-    return len(deliveries)
+    held = sum(delivery.state == Delivery.State.HELD for delivery in deliveries)
+    return Made(len(deliveries) - held, held)
 
 
 def from_now_on(route: Route, now: datetime) -> None:

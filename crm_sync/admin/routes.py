@@ -3,6 +3,7 @@
 What becomes of their fields is the field mapping's page.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin, messages
@@ -149,13 +150,11 @@ class RouteAdmin(Page):
             )
             tell(request, said % {"number": f"{asked.count:,}"}, messages.WARNING)
             return HttpResponseRedirect(here)
-        sent = routing.send_waiting(route, timezone.now())
+        made = routing.send_waiting(route, timezone.now())
         ports.ring()
-        self.log_change(request, route, f"Sent {sent:,} waiting {'lead' if sent == 1 else 'leads'}.")
-        said = ngettext(
-            "%(number)s lead is on the way to %(crm)s.", "%(number)s leads are on the way to %(crm)s.", sent
-        )
-        tell(request, said % {"number": f"{sent:,}", "crm": route.destination})
+        leads = "lead" if made.sent == 1 else "leads"
+        self.log_change(request, route, f"Sent {made.sent:,} waiting {leads}, {made.held:,} held.")
+        tell(request, " ".join(_became(made, route)))
         return back(request, words.route_url(route.pk))
 
     def press_from_now_on(self, request: HttpRequest, route: Route) -> HttpResponse:
@@ -175,6 +174,20 @@ class RouteAdmin(Page):
         else:
             tell(request, _("The field mapping holds no lead."), messages.INFO)
         return HttpResponseRedirect(words.route_url(route.pk))
+
+
+def _became(made: routing.Made, route: Route) -> Iterator[str]:
+    """What the waiting leads became, in a sentence or two."""
+    if made.sent or not made.held:
+        said = ngettext(
+            "%(number)s lead is on the way to %(crm)s.",
+            "%(number)s leads are on the way to %(crm)s.",
+            made.sent,
+        )
+        yield said % {"number": f"{made.sent:,}", "crm": route.destination}
+    if made.held:
+        said = ngettext("%(number)s lead is held.", "%(number)s leads are held.", made.held)
+        yield said % {"number": f"{made.held:,}"}
 
 
 # --- What the page shows -------------------------------------------------------------------------------------

@@ -349,7 +349,33 @@ def test_the_question_says_what_would_be_held_at_once() -> None:
     demo.lead()
     demo.lead(action="DNC")
     text = text_of(signed_in("bob"), url_of(demo.route))
-    assert "1 of them is held: do not contact. Each is held until somebody approves it." in text
+    assert "None will be sent, 1 is held: do not contact, 1 is held: needs approval." in text
+    assert "Hold the 2 waiting here" in text
+    assert "2 leads are held." in press(signed_in("bob"), url_of(demo.route, "send_waiting"), count="2")
+
+
+@pytest.mark.parametrize(
+    ("broken", "becomes", "button"),
+    [
+        ("", "2 will be sent, 1 is held: do not contact.", "Send the 2 waiting"),
+        (
+            "No such field.",
+            "None will be sent, 1 is held: do not contact, 2 are held: field mapping",
+            "Hold the 3",
+        ),
+    ],
+)
+def test_what_would_be_held_is_not_counted_as_sent(broken: str, becomes: str, button: str) -> None:
+    demo = Demo()
+    for action in ("INS", "PLT", "DNC"):
+        demo.lead(action=action)
+    MappingVersion.objects.filter(route=demo.route).update(broken=broken)
+    text = text_of(signed_in("bob"), url_of(demo.route))
+    assert becomes in text
+    assert button in text
+    told = press(signed_in("bob"), url_of(demo.route, "send_waiting"), count="3")
+    assert ("2 leads are on the way to Demo CRM. 1 lead is held." in told) == (not broken)
+    assert Delivery.objects.exclude(state="held").count() == (0 if broken else 2)
 
 
 def test_a_route_that_asks_says_how_many_wait_for_a_word() -> None:

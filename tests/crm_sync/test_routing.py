@@ -183,9 +183,9 @@ def test_a_new_route_sends_nothing_of_the_past_by_itself(late_route: Route, offe
 
 
 def test_a_person_may_send_what_waited(late_route: Route, offer: Offer) -> None:
-    assert routing.send_waiting(late_route, START) == 3
+    assert routing.send_waiting(late_route, START) == (3, 0)
     assert set(Delivery.objects.values_list("state", "due_at")) == {("waiting", START)}
-    assert routing.send_waiting(late_route, START) == 0
+    assert routing.send_waiting(late_route, START) == (0, 0)
     assert Delivery.objects.count() == 3
 
 
@@ -193,7 +193,7 @@ def test_a_person_may_leave_the_past_alone(late_route: Route, offer: Offer) -> N
     routing.from_now_on(late_route, START + timedelta(seconds=1))
     late_route.refresh_from_db()
     assert not late_route.waiting_leads().exists()
-    assert routing.send_waiting(late_route, START) == 0
+    assert routing.send_waiting(late_route, START) == (0, 0)
     lead = make_lead(offer, received_at=START + timedelta(minutes=1))
     route_all()
     assert only(lead).state == "waiting"
@@ -217,7 +217,7 @@ def test_what_waited_is_sent_under_the_same_conditions_as_anything_else(
     held = make_lead(offer, action="DNC")
     route_all()
     route = make_route(offer, destination, only_actions=["INS", "DNC"])
-    assert routing.send_waiting(route, START) == 2
+    assert routing.send_waiting(route, START) == (1, 1)
     assert (only(wanted).state, only(held).held_reason) == ("waiting", "dnc")
 
 
