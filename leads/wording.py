@@ -21,9 +21,25 @@ from django.utils.translation import gettext as _
 
 from leads import lead_source
 from leads.models import Lead
+from leads.payload import Fields
 
 LINE = 160  # characters of a stranger's text in a list or a heading
 FIELD = 2_000  # characters of one field on the lead's page
+
+# What a lead may say, however many keys it came in.
+FIELD_LABELS = {
+    "first_name": gettext_lazy("First name"),
+    "last_name": gettext_lazy("Last name"),
+    "email": gettext_lazy("E-mail"),
+    "phone": gettext_lazy("Phone"),
+    "company": gettext_lazy("Company"),
+    "title": gettext_lazy("Job title"),
+    "country": gettext_lazy("Country"),
+    "lead_source": "LeadSource",
+    "action": gettext_lazy("Action"),
+    "offer_title": gettext_lazy("Offer title"),
+    "description": gettext_lazy("Description"),
+}
 
 FOR_INFORMATION = gettext_lazy(
     "Microsoft sent this for information: the customer asked for another partner on your page."
@@ -137,6 +153,15 @@ def repeats(times: int) -> str:
     if times == 2:
         return str(REPEATED_TWICE)
     return _("Received %(number)s times within 10 minutes; shown once.") % {"number": times}
+
+
+def recognised(said: Lead | Fields) -> str:
+    """How many fields were read: "7 fields recognised, 1 that we do not know"."""
+    known = sum(bool(getattr(said, name)) for name in FIELD_LABELS)
+    words = ngettext("%(number)s field recognised", "%(number)s fields recognised", known) % {"number": known}
+    if said.extra:
+        words += _(", %(number)s that we do not know") % {"number": f"{len(said.extra):,}"}
+    return words
 
 
 @html_safe

@@ -26,21 +26,12 @@ from django.utils.translation import ngettext
 from leads import lead_source
 from leads.admin import endpoints, refused
 from leads.models import Lead, Offer, Submission
-from leads.wording import ago, clip
+from leads.wording import FIELD_LABELS, ago, clip, recognised
 
 PATIENCE = timedelta(minutes=5)  # then it says what to look at
 ENOUGH = timedelta(minutes=30)  # then the page asks no more
 JUST_NOW = timedelta(minutes=10)
 MOST = 100  # requests of the last minutes that are looked at
-PERSON = (
-    "first_name",
-    "last_name",
-    "email",
-    "phone",
-    "country",
-    "company",
-    "title",
-)  # Microsoft's UserDetails
 STOP_ASKING = 286  # what htmx takes for it
 
 
@@ -50,8 +41,7 @@ class TestLead:
 
     mark: str
     came: datetime
-    recognised: int
-    of: int
+    recognised: str
     sent_on: bool
     url: str
 
@@ -106,13 +96,11 @@ def _leads(offer: Offer) -> Any:
 
 
 def _told(lead: Lead, offer: Offer, user: Any) -> TestLead:
-    named = (*PERSON, "lead_source", "action", "offer_title", "description")
-    marks = (text for name in named if lead_source.has_test_mark(text := getattr(lead, name)))
+    marks = (text for name in FIELD_LABELS if lead_source.has_test_mark(text := getattr(lead, name)))
     return TestLead(
         clip(next(marks, "MSFT_TEST"), 40),
         lead.received_at,
-        sum(bool(getattr(lead, name)) for name in PERSON),
-        len(PERSON),
+        recognised(lead),
         offer.send_test_leads,
         reverse("admin:leads_lead_change", args=[lead.pk]) if user.has_perm("leads.view_lead") else "",
     )

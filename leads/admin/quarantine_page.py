@@ -22,7 +22,7 @@ from leads.admin.source import compared, numbered
 from leads.lead_source import action_in_words
 from leads.models import Lead, Submission
 from leads.payload import Fields, Unreadable
-from leads.wording import DEMO_BADGE, LINE, as_text, clip, clock, when
+from leads.wording import DEMO_BADGE, FIELD_LABELS, LINE, as_text, clip, clock, recognised, when
 
 MOST_PROBLEMS = 20
 MOST_LEADS = 10  # of a list, on screen
@@ -32,20 +32,6 @@ MOST_DECISIONS = 20
 
 RELEASE = "leads.release_submission"
 DISCARD = "leads.discard_submission"
-
-_LABELS = {
-    "first_name": gettext_lazy("First name"),
-    "last_name": gettext_lazy("Last name"),
-    "email": gettext_lazy("E-mail"),
-    "phone": gettext_lazy("Phone"),
-    "company": gettext_lazy("Company"),
-    "title": gettext_lazy("Job title"),
-    "country": gettext_lazy("Country"),
-    "lead_source": "LeadSource",
-    "action": gettext_lazy("Action"),
-    "offer_title": gettext_lazy("Offer title"),
-    "description": gettext_lazy("Description"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +132,13 @@ def refused(outcome: Outcome) -> Outcome:
 def _preview(fields: Fields) -> Preview:
     facts = [
         Fact(str(label), clip(_shown(fields, name)))
-        for name, label in _LABELS.items()
+        for name, label in FIELD_LABELS.items()
         if getattr(fields, name)
     ]
     unknown = [
         Fact(clip(key, 60), clip(as_text(value))) for key, value in list(fields.extra.items())[:MOST_UNKNOWN]
     ]
-    count = ngettext("%(number)s field recognised", "%(number)s fields recognised", len(facts))
-    count %= {"number": len(facts)}
-    if fields.extra:
-        count += _(", %(number)s that we do not know") % {"number": f"{len(fields.extra):,}"}
-    return Preview(count, facts, unknown, fields.is_test)
+    return Preview(recognised(fields), facts, unknown, fields.is_test)
 
 
 def _shown(fields: Fields, name: str) -> str:

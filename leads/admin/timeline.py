@@ -12,19 +12,16 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from leads import assignment, lead_source
 from leads.admin.customers import reason_in_a_sentence
 from leads.models import Lead, Submission
 from leads.ports import TimelineEntry, ports
-from leads.wording import FIELD, clip, repeats
+from leads.wording import FIELD, clip, recognised, repeats
 
 NEWEST, FIRST = 20, 3  # events that are open, where there are more
 MOST = 200  # of one kind: whoever repeats something by a script is not worth a longer page
 ARCHIVED = lead_source.ACTIONS["DNC"].label  # why routing closes a lead of an offer that archives such
-_FIELDS = ("first_name", "last_name", "email", "phone", "company", "title", "country")
-_MORE_FIELDS = ("lead_source", "action", "offer_title", "description")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ def _own(request: HttpRequest, lead: Lead) -> Iterator[TimelineEntry]:
 def _received(lead: Lead) -> Iterator[TimelineEntry]:
     submission = lead.submission
     came = _("Received. %(origin)s.") % {"origin": submission.get_origin_display()}
-    read = f"{_('Read.')} {recognised(lead)}"
+    read = f"{_('Read.')} {recognised(lead)}."
     if submission.verdict == Submission.Verdict.RELEASED and submission.decided_at:
         yield TimelineEntry(submission.received_at, f"{came} {_('It could not be read.')}")
         yield TimelineEntry(submission.decided_at, read)
@@ -94,15 +91,6 @@ def _received(lead: Lead) -> Iterator[TimelineEntry]:
     if submission.times_received > 1:
         last = submission.last_received_at or submission.received_at
         yield TimelineEntry(last, repeats(submission.times_received))
-
-
-def recognised(lead: Lead) -> str:
-    """How many fields were read: "7 fields recognised, 1 that we do not know."."""
-    known = sum(bool(getattr(lead, name)) for name in (*_FIELDS, *_MORE_FIELDS))
-    words = ngettext("%(number)s field recognised", "%(number)s fields recognised", known) % {"number": known}
-    if lead.extra:
-        words += _(", %(number)s that we do not know") % {"number": f"{len(lead.extra):,}"}
-    return f"{words}."
 
 
 def _tidied(lead: Lead) -> Iterator[str]:
