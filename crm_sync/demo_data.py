@@ -57,6 +57,11 @@ def seed(now: datetime) -> Offer:
     return endpoint.offer
 
 
+def is_there() -> bool:
+    """Whether there is a demo CRM: it goes with the demo."""
+    return Destination.objects.filter(connector="demo").exists()
+
+
 @transaction.atomic
 def remove() -> dict[str, int]:
     """Remove the demo: its offers with their leads, the demo CRM with its records. Returns what went, by kind.

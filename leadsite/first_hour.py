@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -22,6 +22,7 @@ from django.utils.translation import ngettext
 
 from crm_sync import wording as words
 from crm_sync.models import Destination, MappingVersion, Route
+from leads import mailing
 from leads.models import Lead, Offer, Submission
 from leads.wording import clip
 from leadsite import envfile, reach, settings_page
@@ -31,7 +32,10 @@ EXAMPLE = "https://leads.example.com"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One of the four: what is so, and where the next thing is done; "" for those who may not."""
+    """One of the four: what is so, and where the next thing is done; "" for those who may not.
+
+    `other_url`: what can be done instead, or first.
+    """
 
     number: int
     title: str
@@ -39,6 +43,8 @@ class Step:
     url: str
     link: str
     done: bool
+    other_url: str = ""
+    other_link: str = ""
 
 
 def may_view(request: HttpRequest) -> bool:
@@ -49,7 +55,13 @@ def may_view(request: HttpRequest) -> bool:
 def steps(request: HttpRequest) -> list[Step]:
     """The four steps as they stand. Asks the database a few short questions and no network."""
     offers = Offer.objects.filter(is_demo=False)
-    return [_address(request), _offer(request, offers), _crm(request, offers), _test(request, offers)]
+    first = offers.first()
+    return [
+        _address(request),
+        _offer(request, offers, first),
+        _crm(request, offers, first),
+        _test(first),
+    ]
 
 
 def _address(request: HttpRequest) -> Step:
@@ -65,9 +77,8 @@ def _address(request: HttpRequest) -> Step:
     return Step(1, _("Public address"), text, url, _("How"), done=False)
 
 
-def _offer(request: HttpRequest, offers: QuerySet[Offer]) -> Step:
+def _offer(request: HttpRequest, offers: QuerySet[Offer], first: Offer | None) -> Step:
     number = offers.order_by()[:1000].count()
-    first = offers.first()
     if first is not None:
         text = clip(first.title, 80)
         if number > 1:
@@ -89,20 +100,18 @@ def _offer(request: HttpRequest, offers: QuerySet[Offer]) -> Step:
     )
 
 
-def _crm(request: HttpRequest, offers: QuerySet[Offer]) -> Step:
-    """Done once one offer sends somewhere by a published mapping."""
-    routes = (
-        Route.objects.filter(offer__in=offers)
-        .select_related("offer", "destination")
-        .defer("destination__secrets")
+def _crm(request: HttpRequest, offers: QuerySet[Offer], offer: Offer | None) -> Step:
+    """Done once one offer sends to a CRM of one's own by a published mapping."""
+    published = MappingVersion.objects.published().filter(route=OuterRef("pk")).order_by()
+    routes = Route.objects.filter(offer__in=offers).annotate(
+        to_demo=Q(destination__connector="demo"), is_live=Exists(published)
     )
-    published = routes.filter(
-        Exists(MappingVersion.objects.published().filter(route=OuterRef("pk")).order_by())
-    )
-    if route := published.first():
+    routes = routes.select_related("offer", "destination").defer("destination__secrets")
+    if route := routes.filter(to_demo=False, is_live=True).first():
         text = _("Leads of %(offer)s go to %(crm)s.") % _named(route)
         return Step(3, _("CRM"), text, words.route_url(route.pk), _("Open"), done=True)
-    if route := routes.first():
+    route = routes.order_by("to_demo", "-is_live", "pk").first()
+    if route and not route.to_demo:
         text = _(
             "%(offer)s sends to %(crm)s once its field mapping is published. Until then its leads wait here."
         )
@@ -114,30 +123,61 @@ def _crm(request: HttpRequest, offers: QuerySet[Offer]) -> Step:
             _("Look at it and publish"),
             done=False,
         )
-    offer = offers.first()
-    if Destination.objects.exists() and offer is not None and request.user.has_perm("crm_sync.add_route"):
+    may = request.user.has_perm
+    kinds = set(Destination.objects.order_by().values_list("connector", flat=True).distinct())
+    new_route = (
+        f"{reverse('admin:crm_sync_route_add')}?offer={offer.pk}"
+        if offer and may("crm_sync.add_route")
+        else ""
+    )
+    if offer and new_route and kinds - {"demo"}:
         text = _("Say which CRM the leads of %(offer)s go to.") % {"offer": clip(offer.title, 80)}
-        url = f"{reverse('admin:crm_sync_route_add')}?offer={offer.pk}"
-        return Step(3, _("CRM"), text, url, _("Send to a CRM"), done=False)
-    may_add = request.user.has_perm("crm_sync.add_destination")
-    text = _("Connect the CRM that leads go to. Until then they are kept here and wait; none is lost.")
-    url = reverse("admin:crm_sync_destination_add") if may_add else ""
-    return Step(3, _("CRM"), text, url, _("Add a CRM connection"), done=False)
+        return Step(3, _("CRM"), text, new_route, _("Send to a CRM"), done=False)
+    text, other_url, other_link = _demo_meanwhile(route, new_route if "demo" in kinds else "")
+    return Step(
+        3,
+        _("CRM"),
+        text,
+        reverse("admin:crm_sync_destination_add") if may("crm_sync.add_destination") else "",
+        _("Add a CRM connection"),
+        done=False,
+        other_url=other_url,
+        other_link=other_link,
+    )
+
+
+def _demo_meanwhile(route: Any, new_route: str) -> tuple[str, str, str]:
+    """While there is no CRM but the demo's: what is so, and what can be done with that one, as URL and link.
+
+    `route`: the one to the demo CRM, where there is one; `new_route`: where it is made, where it can be.
+    """
+    connect = _("Connect the CRM that leads go to. Until then they are kept here and wait; none is lost.")
+    if route and route.is_live:
+        said = _("Leads of %(offer)s go to %(crm)s, which is a part of this app. Connect a CRM of your own.")
+        return said % _named(route), words.route_url(route.pk), _("Open")
+    if route:
+        return connect, words.mapping_url(route), _("Look at it and publish")
+    return connect, new_route, _("Try it with the demo CRM first")
 
 
 def _named(route: Route) -> Mapping[str, str]:
     return {"offer": clip(route.offer.title, 80), "crm": clip(route.destination.name, 60)}
 
 
-def _test(request: HttpRequest, offers: QuerySet[Offer]) -> Step:
+def _test(first: Offer | None) -> Step:
     """Done once anything from outside became a lead: first that is Microsoft's test lead."""
     arrived = Lead.objects.filter(
         offer__is_demo=False, submission__origin__in=Submission.FROM_OUTSIDE
     ).order_by()
     some = arrived.select_related("offer").only("is_test", "offer__title")
     lead = some.filter(is_test=False).first() or some.first()
-    offer = lead.offer if lead else offers.first()
-    url = f"{reverse('admin:leads_offer_change', args=[offer.pk])}#endpoint-url" if offer else ""
+    offer = lead.offer if lead else first
+    if offer is None:
+        text = _(
+            "The page of your offer has the URL for Partner Center, and waits for Microsoft's test lead."
+        )
+        return Step(4, _("Test"), text, "", "", done=False)
+    url = f"{reverse('admin:leads_offer_change', args=[offer.pk])}#endpoint-url"
     if lead is None:
         text = _(
             "Paste the URL of the offer in Partner Center and press Validate: Microsoft sends a test lead."
@@ -162,6 +202,7 @@ def view(request: HttpRequest) -> HttpResponse:
         "title": _("Welcome: 4 steps"),
         "steps": found,
         "left": sum(not step.done for step in found),
+        "mails_are_sent": mailing.are_sent(),
         **_set_up(request),
         "reach": _asked() if "check" in request.GET else None,
     }

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 from leads.models import Endpoint, Lead, Offer, Submission
 from leads.ports import Notice, ports
 from leads.wording import ago, clip
-from leadsite import first_hour, settings_page
+from leadsite import bootstrap, first_hour, settings_page
 
 SHOWN = 5  # problems; the others unfold
 CAP = 10_000  # leads and requests counted
@@ -51,6 +51,13 @@ def all_well(request: HttpRequest) -> str:
 
 def _own(request: HttpRequest) -> Iterator[Notice]:
     """What the site itself and the intake report, each to those who can do something about it."""
+    if request.user.get_username() == bootstrap.ADMIN and bootstrap.has_given_password():
+        yield Notice(
+            "warning",
+            _("You still have the password that was printed for you: logs and terminals may show it."),
+            reverse("admin:password_change"),
+            _("Choose your own"),
+        )
     if request.user.has_perm("leads.change_offer"):
         yield from _offers_without_url()
     if request.user.has_perm("leads.view_submission"):

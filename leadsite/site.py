@@ -11,19 +11,21 @@ from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from crm_sync import demo_data
 from leads.ports import Notice, ports
 from leadsite import doctor_page, first_hour, home, reports, settings_page
 
+DEMO = "crm_sync.demorecord"  # in the menu until the demo is removed
 # Section, and its pages in order: "app.model", or the name of a page of this site.
 MENU: tuple[tuple[Promise, tuple[str, ...]], ...] = (
     (_("Inbox"), ("leads.lead", "leads.customer", "leads.submission", "page.reports", "leads.export")),
     (_("Sending"), ("crm_sync.delivery", "crm_sync.destination")),
     (_("Working on leads"), ("leads.assignmentrule", "leads.answertemplate", "leads.workinghours")),
     (_("Set-up"), ("page.set-up", "leads.offer", "auth.user", "auth.group", "page.doctor", "page.settings")),
-    (_("Try out"), ("crm_sync.demorecord",)),
+    (_("Try out"), (DEMO,)),
 )
 # What the menu calls a page, where it is not the plural of what the page lists.
-LABELS = {"leads.submission": _("Quarantine"), "crm_sync.demorecord": _("Demo CRM")}
+LABELS = {"leads.submission": _("Quarantine"), DEMO: _("Demo CRM")}
 PAGES = {
     "page.set-up": (_("First steps"), "admin:set-up", first_hour.may_view),
     "page.reports": (_("Reports"), "admin:reports", reports.may_view),
@@ -73,6 +75,8 @@ class LeadSite(AdminSite):
         ]
 
     def _entry(self, request: HttpRequest, name: str, models: dict[str, Any]) -> dict[str, Any] | None:
+        if name == DEMO and not _has_demo(request):
+            return None
         if name not in PAGES:
             entry = models.get(name)
             return entry and {**entry, "name": LABELS.get(name, entry["name"])}
@@ -104,6 +108,14 @@ class LeadSite(AdminSite):
     ) -> HttpResponse:
         """There are no apps on screen: what was an app's page leads home."""
         return redirect("admin:index")
+
+
+def _has_demo(request: HttpRequest) -> bool:
+    """Asked once a request: a page may show the menu twice."""
+    known: bool | None = getattr(request, "_has_demo", None)
+    if known is None:
+        known = request._has_demo = demo_data.is_there()  # type: ignore[attr-defined]
+    return known
 
 
 def notices(request: HttpRequest) -> list[Notice]:

@@ -74,7 +74,7 @@ def last_post(scene: Scene) -> Finding:
         open_urls = Endpoint.objects.open(scene.now).filter(offer__is_demo=False)
         if not open_urls.exists():
             return warning(
-                _("No offer has a URL yet: nothing can arrive."),
+                _("No offer of your own has a URL yet: no real lead can arrive."),
                 _("Add your offer at %(url)s/admin/leads/offer/add/.") % {"url": settings.PUBLIC_URL},
             )
         return warning(

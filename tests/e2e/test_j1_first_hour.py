@@ -133,7 +133,7 @@ def test_j1_a_sample_says_where_it_goes_and_goes_there(desk: Desk, copied: list[
 
 
 def test_j1_a_crm_is_connected_in_the_third_step(desk: Desk) -> None:
-    desk.go("First steps", "Send to a CRM")
+    desk.go("First steps", "Try it with the demo CRM first")
     desk.page.get_by_label("CRM connection").select_option("Demo CRM")
     desk.press("Save")
     desk.go("First steps", "Look at it and publish")

@@ -113,7 +113,7 @@ def test_whom_we_believe_is_whom_we_should(
 
 
 def test_that_nothing_ever_arrived_is_told_from_that_nothing_can() -> None:
-    assert found("last_post").sentence == "No offer has a URL yet: nothing can arrive."
+    assert found("last_post").sentence == "No offer of your own has a URL yet: no real lead can arrive."
     make_offer()
     assert found("last_post").sentence == "No request has ever come to the URL of an offer."
     assert "press Validate" in found("last_post").fix
@@ -131,7 +131,7 @@ def test_when_the_last_request_came(ago: timedelta, level: Level, words: str) ->
 
 def test_the_demo_is_not_microsoft() -> None:
     hit(timedelta(minutes=1), is_demo=True)
-    assert "No offer has a URL yet" in found("last_post").sentence
+    assert "No offer of your own has a URL yet" in found("last_post").sentence
 
 
 # The database

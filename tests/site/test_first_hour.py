@@ -1,5 +1,6 @@
 """The four steps of the first hour, as they are done one after the other."""
 
+import re
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from leads.models import Submission
 from leads.ports import ports
 from leadsite import first_hour
 from leadsite.reach import Reach
-from tests.crm_sync.screens import text_of
+from tests.crm_sync.screens import html_of, text_of
 from tests.crm_sync.sending import START, make_destination
 from tests.staff import body, make_offer, person, post, signed_in
 
@@ -31,6 +32,10 @@ def steps(name: str = "erin") -> list[first_hour.Step]:
     request = RequestFactory().get("/")
     request.user = person(name)
     return first_hour.steps(request)
+
+
+def text_of_links(client: Client, url: str) -> list[str]:
+    return re.findall(r'href="([^"]+)"', html_of(client, url))
 
 
 def done() -> list[bool]:
@@ -57,16 +62,47 @@ def test_the_steps_are_done_one_after_the_other(settings: Any) -> None:
     assert done() == [True, False, False, False]
     offer = make_offer()
     assert done() == [True, True, False, False]
-    route = Route.objects.create(offer=offer, destination=make_destination("demo", name="Demo CRM"))
+    route = Route.objects.create(offer=offer, destination=make_destination("webhook", name="HubSpot EU"))
     assert "once its field mapping is published" in steps()[2].text
     publishing.publish_rules(route, (), START)
     assert done() == [True, True, True, False]
-    assert steps()[2].text == "Leads of Contoso Backup go to Demo CRM."
+    assert steps()[2].text == "Leads of Contoso Backup go to HubSpot EU."
     post(offer, body(TEST))
     assert done() == [True, True, True, True]
     assert "Real leads start after the offer is published." in steps()[3].text
     post(offer)
     assert done() == [True, True, True, True]
+
+
+def test_the_demo_crm_can_be_tried_and_is_not_the_crm_that_was_to_be_connected() -> None:
+    demo = make_destination("demo", name="Demo CRM")
+    assert (steps()[2].link, steps()[2].other_url) == ("Add a CRM connection", "")
+    offer = make_offer()
+    step = steps()[2]
+    assert step.text.startswith("Connect the CRM that leads go to.")
+    assert (step.link, step.other_link) == ("Add a CRM connection", "Try it with the demo CRM first")
+    assert step.other_url in text_of_links(signed_in("erin"), PAGE)
+    route = Route.objects.create(offer=offer, destination=demo)
+    assert (steps()[2].link, steps()[2].other_link) == ("Add a CRM connection", "Look at it and publish")
+    publishing.publish_rules(route, (), START)
+    assert "go to Demo CRM, which is a part of this app. Connect a CRM of your own." in steps()[2].text
+    assert not steps()[2].done
+    make_destination("webhook", name="HubSpot EU")
+    assert steps()[2].text == "Say which CRM the leads of Contoso Backup go to."
+
+
+def test_without_an_offer_the_last_step_speaks_of_no_url_to_paste() -> None:
+    make_offer("demo", is_demo=True)
+    assert (steps()[3].url, "The page of your offer has the URL" in steps()[3].text) == ("", True)
+
+
+def test_that_nobody_is_told_by_mail_is_a_hint_of_the_first_hour(settings: Any) -> None:
+    told = "Nobody is told by e-mail when something fails"
+    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+    assert told in text_of(signed_in("erin"), PAGE)
+    assert "/admin/settings/#EMAIL_URL" in text_of_links(signed_in("erin"), PAGE)
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    assert told not in text_of(signed_in("erin"), PAGE)
 
 
 def test_neither_a_sample_nor_the_demo_is_a_test() -> None:
@@ -83,7 +119,7 @@ def test_a_step_leads_to_where_it_is_done_for_those_who_may() -> None:
     ]
     assert [step.url for step in steps("charlie")] == ["", "", "", ""]
     offer = make_offer()
-    make_destination("demo", name="Demo CRM")
+    make_destination("webhook", name="HubSpot EU")
     assert steps("bob")[2].url == f"/admin/crm_sync/route/add/?offer={offer.pk}"
     assert steps("bob")[3].url.startswith(f"/admin/leads/offer/{offer.pk}/")
     Destination.objects.all().delete()

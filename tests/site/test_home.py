@@ -1,17 +1,19 @@
 """Home: what needs attention, what came, and what to do next."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from leads.models import Endpoint, Lead, Offer, Submission
 from leads.ports import Connection, Notice, Times, ports
 from leads.wording import midnight
-from leadsite import first_hour, home, home_mine
+from leadsite import bootstrap, first_hour, home, home_mine
 from tests.staff import body, make_offer, person, post, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -296,6 +298,23 @@ def test_a_count_stops_where_nobody_counts_on(monkeypatch: pytest.MonkeyPatch) -
 
 
 # The first hour
+
+
+def test_who_has_the_password_that_was_printed_is_asked_to_choose_another_until_then(
+    settings: Any, tmp_path: Path
+) -> None:
+    settings.DATA_DIR = tmp_path
+    password = bootstrap.reset_password()
+    told = "You still have the password that was printed for you"
+    client = Client()
+    assert client.login(username="admin", password=password)
+    text = client.get("/admin/").content.decode()
+    assert told in text
+    assert 'href="/admin/password_change/"' in text
+    assert told not in shown("erin")
+    chosen = {"new_password1": "Correct-horse-7", "new_password2": "Correct-horse-7"}
+    assert client.post("/admin/password_change/", {"old_password": password} | chosen).status_code == 302
+    assert told not in client.get("/admin/").content.decode()
 
 
 def test_the_steps_of_the_set_up_stand_first_until_all_are_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,9 @@ from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from crm_sync import demo_data
 from leads.models import Customer
 from leads.ports import Notice, ports
 from tests.staff import GROUPS, lead_of, make_offer, person, post, signed_in
@@ -319,3 +321,12 @@ def test_the_groups_are_there() -> None:
     text = shown(signed_in("alice"), "/admin/auth/group/")
     for name in ("Sales", "Partner manager", "Administrator", "Auditor"):
         assert name in text
+
+
+def test_the_demo_crm_leaves_the_menu_with_the_demo() -> None:
+    client = signed_in("alice")
+    assert "Demo CRM" not in menu(shown(client))
+    demo_data.seed(timezone.now())
+    assert "Demo CRM" in menu(shown(client))
+    demo_data.remove()
+    assert "Demo CRM" not in menu(shown(client))
