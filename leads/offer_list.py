@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 
 MOST_ROWS = 500
 MOST_PROBLEMS = 50
+LONGEST_SHOWN = 120  # characters of a cell, in a note
 DELIMITERS = "\t;,"
 
 COLUMNS = ("publisher_id", "offer_id", "title")
@@ -70,12 +71,21 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What a line is taken to mean, where it says it in another way."""
+
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class OfferList:
     """What a list says. `more`: problems beyond those that are named."""
 
     rows: Sequence[Row]
     problems: Sequence[Problem]
     more: int = 0
+    notes: Sequence[Note] = ()
 
 
 def decode(content: bytes) -> str:
@@ -111,7 +121,9 @@ def read(text: str, check: Check) -> OfferList:
         return OfferList((), (Problem(lines[MOST_ROWS][0], 0, sentence),))
     rows: list[Row] = []
     problems: list[Problem] = []
+    notes: list[Note] = []
     for line, cells in lines:
+        notes += _split(line, cells, order)
         found = list(_wrong(line, cells, order, check))
         problems += found
         if not found:
@@ -119,7 +131,7 @@ def read(text: str, check: Check) -> OfferList:
             rows.append(Row(line, *(values[name] for name in COLUMNS)))
     problems += _repeated(rows)
     problems.sort(key=lambda problem: (problem.line, problem.column))
-    return OfferList(rows, problems[:MOST_PROBLEMS], max(0, len(problems) - MOST_PROBLEMS))
+    return OfferList(rows, problems[:MOST_PROBLEMS], max(0, len(problems) - MOST_PROBLEMS), notes)
 
 
 def _cells(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -157,6 +169,20 @@ def _headings(cells: Sequence[str]) -> Sequence[str]:
         name = _HEADINGS.get(re.sub(r"[\s_-]", "", cell).casefold(), "")
         plain.append("" if name in plain else name)
     return plain if len([name for name in plain if name]) > 1 else ()
+
+
+def _split(line: int, cells: list[str], order: Sequence[str]) -> Iterator[Note]:
+    """Take the publisher out of an offer ID in place: "contoso.backup" is how LeadSource and Partner Center's lists
+    name an offer, and is pasted for its ID."""
+    places = order.index("publisher_id"), order.index("offer_id")
+    if len(cells) <= max(places):
+        return
+    publisher, offer = (cells[place] for place in places)
+    before, dot, after = offer.partition(".")
+    if dot and after and before and publisher.casefold() in {"", before.casefold()}:
+        cells[places[0]], cells[places[1]] = publisher or before, after
+        said = _("“%(pasted)s” names the publisher too: the offer ID is taken to be “%(offer)s”.")
+        yield Note(line, said % {"pasted": offer[:LONGEST_SHOWN], "offer": after[:LONGEST_SHOWN]})
 
 
 def _wrong(line: int, cells: Sequence[str], order: Sequence[str], check: Check) -> Iterator[Problem]:

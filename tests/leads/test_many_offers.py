@@ -50,6 +50,30 @@ def test_looking_at_a_list_says_what_it_would_do_and_does_nothing() -> None:
     assert slugs() == ["contoso.mail"]
 
 
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "contoso\tcontoso.backup\tContoso Backup",
+        "contoso, Contoso.backup, Contoso Backup",
+        "\tcontoso.backup\tContoso Backup",
+        "Offer ID,Publisher ID,Title\ncontoso.backup,contoso,Contoso Backup",
+    ],
+)
+def test_an_offer_id_that_names_the_publisher_too_is_taken_apart_and_the_preview_says_so(listed: str) -> None:
+    text = press(signed_in("bob"), MANY, listed=listed)
+    assert "names the publisher too: the offer ID is taken to be “backup”." in text
+    assert "1 offer will be added." in text
+    press(signed_in("bob"), MANY, listed=listed, add="1")
+    assert slugs() == ["contoso.backup"]
+
+
+def test_an_offer_id_that_names_another_publisher_is_refused_not_guessed_at() -> None:
+    text = press(signed_in("bob"), MANY, listed="contoso,fabrikam.backup,Contoso Backup", add="1")
+    assert "names the publisher too" not in text
+    assert "Letters, digits, dashes and underscores only" in text
+    assert slugs() == []
+
+
 def test_the_button_adds_each_with_its_url_and_shows_them_in_a_table() -> None:
     client = signed_in("bob")
     text = press(client, MANY, listed=LIST, add="1")
