@@ -27,7 +27,7 @@ from crm_sync.spec import TargetField
 from crm_sync.transforms import as_text
 from crm_sync.trial import lead_of_body
 from leads.models import Lead
-from leads.wording import clip
+from leads.wording import clip, clock
 
 CHANGE = "crm_sync.change_fieldrule"
 PUBLISH = "crm_sync.publish_mappingversion"
@@ -69,10 +69,25 @@ class Looking:
     number: int = 0
     body: str = ""
     problem: str = ""
+    many_offers: bool = False  # the leads may be of several
 
     @property
     def name(self) -> str:
         return _("the pasted body") if self.body else self.lead.who if self.lead else ""
+
+    @property
+    def options(self) -> list[tuple[Lead, str]]:
+        """The leads to choose from, told apart: the same person often asks twice."""
+        return [(lead, self._label(lead)) for lead in self.leads]
+
+    def _label(self, lead: Lead) -> str:
+        where = lead.offer.title if self.many_offers else lead.company
+        told = [clip(lead.who, 40), clock(lead.received_at)]
+        if where and where != lead.who:
+            told.append(clip(where, 40))
+        if lead.is_test:
+            told.append(_("test"))
+        return " · ".join(told)
 
     @property
     def before(self) -> Lead | None:
@@ -95,7 +110,8 @@ def _looking(request: HttpRequest, owner: Owner) -> Looking:
         return Looking(None, problem=_("No lead yet. Paste a request body to see what it would send."))
     wanted = data.get("_lead") or data.get("lead", "")
     number = next((number for number, lead in enumerate(leads) if str(lead.pk) == wanted), 0)
-    return Looking(leads[number].values(), leads[number], leads, number)
+    several = owner.route is None
+    return Looking(leads[number].values(), leads[number], leads, number, many_offers=several)
 
 
 # --- The rows ------------------------------------------------------------------------------------------------

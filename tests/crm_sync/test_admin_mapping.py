@@ -1,5 +1,6 @@
 """The page of a field mapping: rows are edited on it, looked at with real leads, and saved as a draft."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -164,6 +165,18 @@ def test_a_row_is_removed() -> None:
     route = Demo(rules=[TOPIC, Rule("email", "omit")]).route
     Screen(route).press("_remove", "0").send("Save draft")
     assert draft_rules(route) == (Rule("email", "omit"),)
+
+
+def test_leads_of_one_name_are_told_apart_by_time_and_company_or_offer() -> None:
+    demo = Demo()
+    for hour, company in ((9, "Fabrikam"), (10, "Litware")):
+        at = datetime(2026, 11, 27, hour, tzinfo=UTC)
+        demo.lead(first_name="Ana", last_name="Silva", company=company, received_at=at)
+    html = Screen(demo.route).html
+    for label in ("Ana Silva · 2026-11-27 10:00 · Litware", "Ana Silva · 2026-11-27 09:00 · Fabrikam"):
+        assert f">{label}</option>" in html
+    html = Screen(demo.route.destination).html
+    assert f">Ana Silva · 2026-11-27 10:00 · {demo.offer.title}</option>" in html
 
 
 def test_links_to_a_row_find_it_however_many_there_are_of_its_field() -> None:

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.browser import Desk, post
 from tests.fakes.dynamics365 import CLIENT, SECRET, TENANT, FakeDynamics365
@@ -31,6 +31,12 @@ def connect_dynamics(desk: Desk, crm: FakeDynamics365) -> None:
     connect(desk, "Dynamics 365 Sales", labels)
     desk.press("Test connection")
     desk.reads("fields of the CRM were read")
+
+
+def show_with(page: Page, who: str) -> None:
+    """Look at the rows with the lead of this person."""
+    leads = page.get_by_label("Shown with")
+    leads.select_option(leads.locator("option", has_text=who).first.get_attribute("value"))
 
 
 def add_offer(desk: Desk, title: str, offer_id: str) -> str:

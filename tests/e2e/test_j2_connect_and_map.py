@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.browser import Desk, examine
 from tests.e2e.conftest import Site, StartSite, wait_until
-from tests.e2e.mapping import add_offer, connect, lead_comes, new_row, row, send_to, works_here
+from tests.e2e.mapping import add_offer, connect, lead_comes, new_row, row, send_to, show_with, works_here
 from tests.fakes.hubspot import TOKEN, FakeHubSpot
 
 pytestmark = pytest.mark.e2e
@@ -61,7 +61,7 @@ def test_j2_the_suggested_mapping_is_filled_in_and_shows_real_leads(desk: Desk, 
     offered = desk.page.locator("datalist option")
     for label, facts in {"Lead status": "hs_lead_status, choice", "Number of employees": "number"}.items():
         expect(offered.and_(desk.page.locator(f'[value="{label}"]'))).to_contain_text(facts)
-    desk.page.get_by_label("Shown with").select_option("Ana Silva")
+    show_with(desk.page, "Ana Silva")
     expect(row(desk, "Email")).to_contain_text("ana@fabrikam.example")
     desk.press("Next lead")
     expect(row(desk, "Email")).not_to_contain_text("ana@fabrikam.example")
@@ -70,7 +70,7 @@ def test_j2_the_suggested_mapping_is_filled_in_and_shows_real_leads(desk: Desk, 
 
 
 def test_j2_a_value_list_translates_and_a_text_for_a_picklist_is_warned_of(desk: Desk) -> None:
-    desk.page.get_by_label("Shown with").select_option("Ana Silva")
+    show_with(desk.page, "Ana Silva")
     desk.press("Override Country/Region")
     country = row(desk, "Country/Region")
     country.get_by_label("How").select_option("Value list")
