@@ -15,11 +15,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from leadsite.doctor import Check, Finding, Level, Scene, examine, summary
-from leadsite.settings_page import may_view
+from leadsite.settings_page import linked, may_view
 
 REMEMBERED = timedelta(minutes=1)
 WORDS = {
@@ -37,7 +38,7 @@ class Row:
     level: Level
     word: str
     sentence: str
-    fix: str
+    fix: SafeString  # what it names is linked
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _network(*, afresh: bool) -> dict[str, Any]:
 
 def _found(findings: Iterable[tuple[Check, Finding]]) -> Found:
     rows = [
-        Row(str(check.label), finding.level, str(WORDS[finding.level]), finding.sentence, finding.fix)
+        Row(str(check.label), finding.level, str(WORDS[finding.level]), finding.sentence, linked(finding.fix))
         for check, finding in findings
     ]
     ill = [row for row in rows if row.level != Level.OK]

@@ -3,6 +3,7 @@
 Read only: it is changed in `.env`, so each setting shows the line that stands there.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,9 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from leads.vault import MASK
@@ -39,6 +43,18 @@ def sections() -> list[tuple[str, list[Line]]]:
         (_("Leads in, leads out"), _traffic()),
         (_("Secrets"), _secrets()),
     ]
+
+
+def linked(text: str) -> SafeString:
+    """The text with a link on each setting it names, to its line here, and on each page of this admin."""
+    names = {line.name for _name, lines in sections() for line in lines}
+    pages = re.compile(rf"{re.escape(settings.PUBLIC_URL)}(/admin/(?:[\w-]+/)*)|\b({'|'.join(names)})\b")
+    pieces, end = [], 0
+    for found in pages.finditer(text):
+        url = found[1] or f"{reverse('admin:settings')}#{found[2]}"
+        pieces.append((text[end : found.start()], format_html('<a href="{}">{}</a>', url, found[0])))
+        end = found.end()
+    return format_html("{}{}", format_html_join("", "{}{}", pieces), text[end:])
 
 
 def _address() -> list[Line]:
@@ -78,6 +94,14 @@ def _data() -> list[Line]:
     return [
         Line("DATABASE_URL", where, _("Where leads are kept.")),
         Line("DATA_DIR", str(settings.DATA_DIR), _("Database file, static files, worker socket.")),
+        Line(
+            "SPOOL_DIR",
+            str(settings.SPOOL_DIR or ""),
+            _(
+                "Where leads are kept while the database is away, and taken in from afterwards. Empty: they are "
+                "refused meanwhile."
+            ),
+        ),
     ]
 
 

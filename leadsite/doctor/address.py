@@ -79,12 +79,20 @@ def last_post(scene: Scene) -> Finding:
             )
         return warning(
             _("No request has ever come to the URL of an offer."),
-            _("Paste the URL in Partner Center and press Validate: Microsoft then posts a test lead."),
+            _(
+                "Paste the URL of the offer, which its page at %(url)s/admin/leads/offer/ shows, in Partner Center and "
+                "press Validate: Microsoft then posts a test lead."
+            )
+            % {"url": settings.PUBLIC_URL},
         )
     came = _("The last request to the URL of an offer came %(ago)s.") % {"ago": ago(last, scene.now)}
     if scene.since(last) > LONG:
         return warning(
             came,
-            _("See in Partner Center that each offer still names its URL, and press Validate there."),
+            _(
+                "See in Partner Center that each offer still names its URL, as %(url)s/admin/leads/offer/urls/ lists "
+                "them, and press Validate there."
+            )
+            % {"url": settings.PUBLIC_URL},
         )
     return ok(came)

@@ -109,8 +109,10 @@ def stored_secrets(scene: Scene) -> Finding:
             },
             _(
                 "Put the lost key back, at the end of FIELD_ENCRYPTION_KEYS in .env. If it is gone for good: enter the "
-                "CRM's credentials again, and rotate the URL of the offer."
-            ),
+                "CRM's credentials again at %(url)s/admin/crm_sync/destination/, and rotate the URL of the offer at "
+                "%(url)s/admin/leads/offer/."
+            )
+            % {"url": settings.PUBLIC_URL},
         )
     old = found.total - found.under[0]
     if old:

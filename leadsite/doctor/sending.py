@@ -86,13 +86,16 @@ def oldest_sending(scene: Scene) -> Finding:
     if moves:
         return warning(
             _("%(sentence)s Leads do go out meanwhile.") % {"sentence": sentence},
-            _("If that lasts, raise “Pushes at once” on the CRM connection, or start another worker."),
+            _("If that lasts, raise “Pushes at once” at %(url)s, or start another worker.")
+            % {"url": _address_of(state)},
         )
     return wrong(
         _("%(sentence)s None goes out.") % {"sentence": sentence},
         _(
-            "See what the worker's log says, and start it again; then press Test connection on the CRM connection."
-        ),
+            "See what the worker's log says, and start it again; then open the connection at %(url)s and press Test "
+            "connection."
+        )
+        % {"url": _address_of(state)},
     )
 
 

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from django.utils.safestring import SafeString
 
 from leadsite import doctor_page
 from leadsite.doctor import CHECKS, Finding, Level
 from leadsite.doctor_page import Found, Network, Row
+from tests.crm_sync.sending import make_destination
 from tests.staff import signed_in
 
 pytestmark = pytest.mark.django_db
@@ -82,7 +84,7 @@ def test_only_one_asks_at_a_time(monkeypatch: pytest.MonkeyPatch, asked: list[da
     with doctor_page.network._busy:
         assert "Somebody is asking just now" in text(signed_in("erin"), NETWORK)
         assert "Ask again" in signed_in("erin").post(URL).content.decode()
-        well = [Row("Mail", Level.OK, "OK", "Well.", "")]
+        well = [Row("Mail", Level.OK, "OK", "Well.", SafeString(""))]
         doctor_page.network.found, doctor_page.network.at = Found("Nothing is wrong.", [], well), NOW
         assert "Well." in text(signed_in("erin"), NETWORK)
     assert asked == []
@@ -99,3 +101,10 @@ def test_who_may_not_change_connections_does_not_see_it(name: str, asked: list[d
 
 def test_who_is_not_signed_in_is_asked_to() -> None:
     assert Client().get(NETWORK).headers["Location"].startswith("/admin/login/")
+
+
+def test_a_fix_leads_to_where_it_is_done() -> None:
+    destination = make_destination("webhook", name="HubSpot EU")
+    page = text(signed_in("erin"))
+    for url in ("/admin/settings/#SPOOL_DIR", f"/admin/crm_sync/destination/{destination.pk}/change/"):
+        assert f'<a href="{url}">' in page

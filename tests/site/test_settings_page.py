@@ -1,5 +1,6 @@
 """The settings page: what runs here, without what must stay secret."""
 
+import re
 from typing import Any
 
 import pytest
@@ -47,3 +48,21 @@ def test_debug_is_marked(settings: Any) -> None:
 @pytest.mark.parametrize("name", ["bob", "charlie", "dave", "frank"])
 def test_who_may_not_change_connections_does_not_see_it(name: str) -> None:
     assert signed_in(name).get(URL).status_code == 403
+
+
+def test_every_variable_of_the_example_file_is_on_the_page() -> None:
+    example = envfile.TEMPLATE.read_text(encoding="utf-8")
+    variables = set(re.findall(r"^#? ?([A-Z][A-Z_]+)=", example, re.MULTILINE))
+    assert variables == {line.name for _, lines in settings_page.sections() for line in lines}
+    html = signed_in("erin").get(URL).content.decode()
+    assert all(f'id="{name}"' in html for name in variables)
+
+
+def test_a_text_leads_to_the_settings_and_pages_that_it_names(settings: Any) -> None:
+    settings.PUBLIC_URL = "https://leads.contoso.example"
+    page = "https://leads.contoso.example/admin/auth/user/"
+    assert settings_page.linked(f"Correct EMAIL_URL in .env, or see {page}. <b>") == (
+        'Correct <a href="/admin/settings/#EMAIL_URL">EMAIL_URL</a> in .env, '
+        f'or see <a href="/admin/auth/user/">{page}</a>. &lt;b&gt;'
+    )
+    assert settings_page.linked("MY_EMAIL_URLS") == "MY_EMAIL_URLS"
