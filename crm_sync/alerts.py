@@ -39,8 +39,8 @@ def _on_home(request: HttpRequest, now: datetime) -> Iterator[Notice]:
         yield from connection_notices.expiring(now)
     elif may("crm_sync.view_delivery"):
         yield from connection_notices.by_themselves()
-    if may("crm_sync.change_destination") or may("auth.change_user"):
-        yield from connection_notices.untold(now, may)
+    if may("auth.change_user"):
+        yield from connection_notices.untold(now)
     if may("crm_sync.view_route"):  # these read leads by the thousand
         yield from lead_notices.unconnected(may)
         yield from lead_notices.questions()

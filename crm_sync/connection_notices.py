@@ -1,7 +1,7 @@
 """What is wrong with connections, and who would be told of it: notices for Home and for every page."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
@@ -146,11 +146,11 @@ def _expiry(ending: outages.Expiring) -> str:
     return said % {"crm": ending.name, "day": f"{ending.ends:%Y-%m-%d}", "number": ending.days}
 
 
-def untold(now: datetime, may: Callable[[str], bool]) -> Iterator[Notice]:
+def untold(now: datetime) -> Iterator[Notice]:
     """Why nobody hears of a connection that fails, and what to do about it."""
     if not Destination.objects.exclude(connector="demo").exists():
         return
-    health_url = reverse("admin:doctor") if may("crm_sync.change_destination") else ""
+    health_url = reverse("admin:doctor")
     if not mailing.are_sent():
         yield Notice(
             "warning",
@@ -182,6 +182,6 @@ def untold(now: datetime, may: Callable[[str], bool]) -> Iterator[Notice]:
                 "Nobody will be told by e-mail when a CRM connection fails: no user who is to be told has an e-mail "
                 "address. Enter one for a user of the group Administrator or Partner manager."
             ),
-            reverse("admin:auth_user_changelist") if may("auth.view_user") else "",
+            reverse("admin:auth_user_changelist"),
             _("Open the users"),
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib.admin.widgets import AdminIntegerFieldWidget, AdminTextInputWidget
@@ -94,6 +95,8 @@ class BaseDestinationForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
+        if self._is_elsewhere(data):
+            self._ask_for_secrets(data)
         self.values = {
             setting.name: value for setting in self.spec.settings if (value := self._value(setting, data))
         }
@@ -103,6 +106,24 @@ class BaseDestinationForm(forms.ModelForm):
             if where not in self.errors:
                 self.add_error(where, sentence)
         return data
+
+    def _is_elsewhere(self, data: Mapping[str, Any]) -> bool:
+        """Whether an address becomes that of another server."""
+        before = self.instance.settings
+        return any(
+            _server(before[setting.name]) != _server(data.get(setting_input(setting)) or "")
+            for setting in self.spec.settings
+            if setting.kind == "url" and setting.name in before
+        )
+
+    def _ask_for_secrets(self, data: Mapping[str, Any]) -> None:
+        """A stored secret stays where it was entered for: else whoever may change the address could read it there."""
+        stored = stored_secrets(self.instance)
+        for setting in self.spec.settings:
+            box = setting_input(setting)
+            kept = setting.name in stored and not data.get(box) and not data.get(clear_input(setting))
+            if kept and box not in self.errors:
+                self.add_error(box, _("The address is that of another server now: enter this again."))
 
     def _value(self, setting: Setting, data: Mapping[str, Any]) -> str:
         value = data.get(setting_input(setting))
@@ -124,6 +145,15 @@ class BaseDestinationForm(forms.ModelForm):
             # None was entered: kept as it is, for the day on which its key is put back.
             self.instance.secrets, self.instance.credentials_changed_at = before
         return super().save(commit)
+
+
+def _server(url: str) -> tuple[str, str]:
+    """Scheme and host of an address; its own text where it is none."""
+    try:
+        parts = urlsplit(url.strip().lower())
+    except ValueError:
+        return "", url
+    return parts.scheme, parts.netloc
 
 
 def stored_secrets(destination: Destination) -> Mapping[str, str]:

@@ -31,8 +31,8 @@ class Line:
 
 
 def may_view(request: HttpRequest) -> bool:
-    """Superusers and those who may change CRM connections."""
-    return request.user.has_perm("crm_sync.change_destination")
+    """Superusers and those who may change users: administrators."""
+    return request.user.has_perm("auth.change_user")
 
 
 def sections() -> list[tuple[str, list[Line]]]:
@@ -155,7 +155,7 @@ def _without_password(url: str) -> str:
 
 
 def view(request: HttpRequest) -> HttpResponse:
-    """The page. Raises PermissionDenied for users who may not change CRM connections."""
+    """The page. Raises PermissionDenied for users who may not see it."""
     if not may_view(request):
         raise PermissionDenied
     from django.contrib.admin.sites import site  # it is this package that the site is made from

@@ -176,9 +176,24 @@ def test_a_refused_form_does_not_send_the_secret_back() -> None:
 def test_an_empty_box_keeps_the_secret() -> None:
     destination = hook()
     assert "leave empty to keep" in text_of(signed_in("erin"), url_of(destination))
-    save("erin", destination, setting_url="https://other.example.com/")
+    save("erin", destination, setting_url=f"{ADDRESS}/eu")
     destination.refresh_from_db()
-    assert destination.all_settings() == {"url": "https://other.example.com/", "secret": SECRET}
+    assert destination.all_settings() == {"url": f"{ADDRESS}/eu", "secret": SECRET}
+
+
+@pytest.mark.parametrize(
+    "url", ["https://evil.example.com/leads", "https://crm.example.com:8443/leads", "https://crm.example.co/"]
+)
+def test_a_secret_goes_to_no_other_server_than_it_was_entered_for(url: str) -> None:
+    destination = hook()
+    asked = errors_of(save("bob", destination, setting_url=url))
+    assert asked == {"setting_secret": ["The address is that of another server now: enter this again."]}
+    destination.refresh_from_db()
+    assert destination.settings["url"] == ADDRESS
+    assert save("bob", destination, setting_url=url, setting_secret=SECRET).status_code == 302
+    save("bob", destination, clear_secret="on")
+    destination.refresh_from_db()
+    assert (destination.settings["url"], destination.secrets) == (ADDRESS, {})
 
 
 def test_an_optional_secret_can_be_removed_and_another_one_set() -> None:
@@ -259,7 +274,7 @@ def test_what_was_tested_with_other_settings_counts_no_longer() -> None:
     in_state(destination, "working", checked_at=timezone.now(), reason="Wrong key.", findings=["Wrong key."])
     save("erin", destination, name="Other name")
     assert "Test failed at" in text_of(signed_in("erin"), url_of(destination))
-    save("erin", destination, setting_url="https://other.example.com/")
+    save("erin", destination, setting_url="https://other.example.com/", setting_secret=SECRET)
     text = text_of(signed_in("erin"), url_of(destination))
     assert "Not tested yet" in text
     assert "Wrong key." not in text
@@ -573,7 +588,24 @@ def test_readers_see_neither_buttons_nor_inputs() -> None:
         assert absent not in html
 
 
-@pytest.mark.parametrize("name", ["bob", "dave"])
+def test_a_partner_manager_connects_and_changes_a_crm_and_reads_no_secret() -> None:
+    assert save("bob", setting_secret=SECRET).status_code == 302
+    destination = Destination.objects.get()
+    assert destination.secrets == {"secret": SECRET}
+    assert save("bob", destination, name="Ours").status_code == 302
+    destination.refresh_from_db()
+    assert (destination.name, destination.secrets) == ("Ours", {"secret": SECRET})
+    assert SECRET not in html_of(signed_in("bob"), url_of(destination))
+
+
+@pytest.mark.parametrize("button", ["pause", "resume", "delete"])
+def test_a_partner_manager_neither_pauses_nor_deletes_one(button: str) -> None:
+    destination = hook()
+    assert signed_in("bob").post(url_of(destination, button), {"post": "yes"}).status_code == 403
+    assert sending.state_of(destination).state == "working"
+
+
+@pytest.mark.parametrize("name", ["charlie", "dave", "frank"])
 def test_who_may_not_change_it_cannot(name: str) -> None:
     destination = hook()
     assert save(name, destination, name="Mine").status_code == 403

@@ -95,11 +95,10 @@ def test_the_page_of_a_connection_says_whether_new_offers_send_there_and_the_las
     assert not second.for_new_offers
 
 
-@pytest.mark.parametrize("name", ["bob", "dave"])
-def test_who_may_not_change_connections_may_read_it(name: str) -> None:
+def test_who_may_not_change_connections_may_read_it() -> None:
     destination = default()
-    assert "New offers send to this" in text_of(signed_in(name), url_of(destination))
-    response = signed_in(name).post(url_of(destination), {"name": "x"})
+    assert "New offers send to this" in text_of(signed_in("dave"), url_of(destination))
+    response = signed_in("dave").post(url_of(destination), {"name": "x"})
     assert response.status_code == 403
 
 

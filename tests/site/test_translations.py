@@ -8,8 +8,10 @@ import pytest
 from django.conf import settings
 from django.contrib.admin.sites import site
 from django.test import RequestFactory
+from django.utils import timezone
 from django.utils.translation import override, trans_real
 
+from crm_sync import demo_data
 from leadsite.site import LABELS, MENU, PAGES
 from tests.staff import person
 
@@ -78,6 +80,7 @@ def test_only_languages_that_are_there_are_offered() -> None:
 @pytest.mark.django_db
 def test_the_menu_is_in_the_language_of_who_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trans_real.translation("de"), "gettext", lambda message: f"«{message}»")
+    demo_data.seed(timezone.now())  # with which the demo CRM is in the menu
     request = RequestFactory().get("/")
     request.user = person("alice")
     with override("de"):
