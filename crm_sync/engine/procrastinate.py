@@ -283,13 +283,18 @@ class Engine:
         while (
             not self._stopping
         ):  # where the database is away, an error stands for the end that was asked for
+            connector = _connector()
             try:
-                with self._app.replace_connector(_connector()) as app:
+                with self._app.replace_connector(connector) as app:
                     async with app.open_async():
                         await app.run_worker_async(**WORKER, name=self.crew.name)
             except Exception as error:
                 reason = error.__cause__ or error
                 logger.warning("No job reaches this worker (%s); it looks by itself meanwhile", reason)
+            finally:
+                # Whoever is stopped while the pool opens leaves it open, and its task, which a cancellation in mid
+                # connect does not end (psycopg_pool 3.3), would keep this process from ending.
+                await connector.close_async()
             await asyncio.sleep(AWAY)
 
     def _tasks(self) -> App:

@@ -419,6 +419,24 @@ def test_without_procrastinate_all_still_arrives_and_the_worker_ends_when_it_is_
     assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
 
 
+def test_a_worker_that_is_stopped_while_it_connects_ends(
+    kind: Any, crm: Crm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connecting = threading.Event()
+
+    async def slow(own: Any) -> None:
+        connecting.set()
+        try:
+            await asyncio.sleep(1)
+        except asyncio.CancelledError:  # what psycopg makes of one that comes while it connects
+            raise psycopg.OperationalError("cancelled") from None
+
+    monkeypatch.setattr(kind, "_configure", slow)
+    with running(kind) as engine:
+        assert connecting.wait(SOON)
+        engine.stop()
+
+
 def test_a_worker_whose_connections_are_cut_finds_its_way_back(
     kind: Any, route: Route, crm: Crm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
