@@ -98,6 +98,7 @@ KNOWN = re.compile(
             r"[\w.+-]+@\S+",
             r"[\w.+-]*(?:/[\w.+-]+)+",  # a path, a type of content, a time zone
             r"\b[\w-]+(?:\.[\w-]+)+\b",  # the id of an offer, the name of a file
+            r"psql -c .*|\bfsync\b|\b\d+\.\d+ \([^)]*\)",  # a command, a setting and the version of PostgreSQL
             r"\b[A-Z][A-Z0-9_-]+\b",  # a code, a format, a setting
             r"\{\{.*?\}\}|\{\".*\}",  # the place of a value, JSON
             re.escape(", ".join(answers.NAMES)),
@@ -204,8 +205,9 @@ class World:
         """In every state, for every reason."""
         mine = iter(Lead.objects.filter(offer=self.silent).order_by("pk"))
         leased = {"lease_token": new_id(), "lease_expires_at": self.now + timedelta(hours=1)}
+        more: dict[str, dict[str, Any]] = {"leased": leased, "waiting": {}}
         states: list[dict[str, Any]] = [
-            {"state": state, **(leased if state == "leased" else {})}
+            {"state": state, **more.get(state, {"settled_at": self.now})}
             for state in Delivery.State.values
             if state != "held"
         ]
@@ -526,6 +528,7 @@ def test_marks_stand_around_what_a_translator_writes(message: str, said: str) ->
         (of_the_site, KNOWN),
         (of_sending, DATA),
     ],
+    ids=("leads", "site", "sending"),
 )
 def test_every_text_of_every_page_can_be_translated(pages: Pages, known: re.Pattern[str]) -> None:
     world = World()
@@ -534,7 +537,7 @@ def test_every_text_of_every_page_can_be_translated(pages: Pages, known: re.Patt
 
 
 @pytest.mark.usefixtures("_speaking")
-@pytest.mark.parametrize(("who", "pages"), [("dave", of_leads), ("erin", of_the_site)])
+@pytest.mark.parametrize(("who", "pages"), [("dave", of_leads), ("erin", of_the_site)], ids=("dave", "erin"))
 def test_so_can_what_is_shown_to_those_who_may_only_read(who: str, pages: Pages) -> None:
     world = World()
     found = bare(signed_in(who), pages(world), 200, 403)
