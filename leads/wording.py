@@ -155,6 +155,23 @@ def repeats(times: int) -> str:
     return _("Received %(number)s times within 10 minutes; shown once.") % {"number": times}
 
 
+CUSTOMER_FIELDS = (
+    "first_name",
+    "last_name",
+    "email",
+    "phone",
+    "company",
+    "title",
+    "country",
+)  # Microsoft's UserDetails
+
+
+def customer_recognised(lead: Lead) -> str:
+    """How much of what Microsoft tells of a customer was read: "7 of 7 fields recognised"."""
+    known = sum(bool(getattr(lead, name)) for name in CUSTOMER_FIELDS)
+    return _("%(number)s of %(all)s fields recognised") % {"number": known, "all": len(CUSTOMER_FIELDS)}
+
+
 def recognised(said: Lead | Fields) -> str:
     """How many fields were read: "7 fields recognised, 1 that we do not know"."""
     known = sum(bool(getattr(said, name)) for name in FIELD_LABELS)

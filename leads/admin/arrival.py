@@ -26,7 +26,7 @@ from django.utils.translation import ngettext
 from leads import lead_source
 from leads.admin import endpoints, refused
 from leads.models import Lead, Offer, Submission
-from leads.wording import FIELD_LABELS, ago, clip, recognised
+from leads.wording import FIELD_LABELS, ago, clip, customer_recognised
 
 PATIENCE = timedelta(minutes=5)  # then it says what to look at
 ENOUGH = timedelta(minutes=30)  # then the page asks no more
@@ -100,7 +100,7 @@ def _told(lead: Lead, offer: Offer, user: Any) -> TestLead:
     return TestLead(
         clip(next(marks, "MSFT_TEST"), 40),
         lead.received_at,
-        recognised(lead),
+        customer_recognised(lead),
         offer.send_test_leads,
         reverse("admin:leads_lead_change", args=[lead.pk]) if user.has_perm("leads.view_lead") else "",
     )
