@@ -94,11 +94,11 @@ LIBRARIES = (
 KNOWN = re.compile(
     "|".join(
         (
+            r"psql -c .*|\bfsync\b|\b\d+\.\d+ \([^)]*\)",  # a command, a setting and the version of PostgreSQL
             r"https?://\S+",
             r"[\w.+-]+@\S+",
             r"[\w.+-]*(?:/[\w.+-]+)+",  # a path, a type of content, a time zone
             r"\b[\w-]+(?:\.[\w-]+)+\b",  # the id of an offer, the name of a file
-            r"psql -c .*|\bfsync\b|\b\d+\.\d+ \([^)]*\)",  # a command, a setting and the version of PostgreSQL
             r"\b[A-Z][A-Z0-9_-]+\b",  # a code, a format, a setting
             r"\{\{.*?\}\}|\{\".*\}",  # the place of a value, JSON
             re.escape(", ".join(answers.NAMES)),
