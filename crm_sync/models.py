@@ -179,6 +179,10 @@ class FieldCatalogue(models.Model):
     )
     fields = models.JSONField(default=list)
 
+    class Meta:
+        verbose_name = _("fields of a CRM connection")
+        verbose_name_plural = _("fields of CRM connections")
+
     def __str__(self) -> str:
         return gettext("Fields of %(crm)s") % {"crm": self.destination}
 
@@ -221,6 +225,10 @@ class DestinationState(models.Model):
     reminded_days = models.PositiveSmallIntegerField(
         null=True, help_text="Days before the credentials expire that the last reminder was for."
     )
+
+    class Meta:
+        verbose_name = _("state of a CRM connection")
+        verbose_name_plural = _("states of CRM connections")
 
     def __str__(self) -> str:
         return self.get_state_display()
@@ -266,6 +274,8 @@ class Outage(models.Model):
                 fields=["destination"], condition=Q(recovered_at=None), name="outage_one_at_a_time"
             )
         ]
+        verbose_name = _("outage")
+        verbose_name_plural = _("outages")
         indexes = [models.Index(fields=["started_at"], condition=Q(closed_at=None), name="outage_open")]
 
     def __str__(self) -> str:
@@ -728,6 +738,10 @@ class Worker(models.Model):
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
 
+    class Meta:
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+
     def __str__(self) -> str:
         return self.name
 
@@ -749,6 +763,10 @@ class DemoSwitch(models.Model):
 
     mode = models.CharField(_("behaviour"), max_length=20, choices=Mode.choices, default=Mode.WORKING)
     field = models.CharField(_("field to refuse"), max_length=100, blank=True, default="job_title")
+
+    class Meta:
+        verbose_name = _("switch of the demo CRM")
+        verbose_name_plural = _("switches of the demo CRM")
 
     def __str__(self) -> str:
         return self.get_mode_display()
