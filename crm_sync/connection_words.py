@@ -13,6 +13,7 @@ from crm_sync.models import Destination, DestinationState
 from crm_sync.outcomes import Delivered, DestinationFault, Rejected, RetryLater, Throttled
 from crm_sync.pushing import Result
 from crm_sync.trial import Wait
+from leads.people import name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def connection_state(state: DestinationState, now: datetime) -> str:
     reason = words.sentence(state.reason)
     if state.state == state.State.PAUSED:
         paused = _("Paused by %(who)s since %(since)s.") if state.paused_by else _("Paused since %(since)s.")
-        paused %= {"who": state.paused_by, "since": since}
+        paused %= {"who": name_of(state.paused_by), "since": since}
         return f"{paused} {reason}".strip()
     if state.state == state.State.SLOWED:
         slowed = _("Slowed down since %(since)s.") % {"since": since}

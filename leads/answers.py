@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy, gettext_noop
 
 from leads import countries
 from leads.models import AnswerTemplate, Lead
-from leads.work import name_of
+from leads.people import name_of
 
 # Windows opens no longer address than 2,083 characters.
 LONGEST_LINK = 2_000

@@ -19,15 +19,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from leads import work
+from leads.admin.choosing import PersonField
+from leads.people import name_of
 
 ASSIGN, CHANGE = "leads.assign_lead", "auth.change_user"
 MOST_COUNTED = 10_000
 
 
 class ToForm(forms.Form):
-    to = forms.ModelChoiceField(
-        get_user_model()._default_manager.none(),
-        required=False,
+    to = PersonField(
         label=gettext_lazy("Give them to"),
         empty_label=gettext_lazy("Nobody: everybody finds them under “Needs me”"),
     )
@@ -36,7 +36,6 @@ class ToForm(forms.Form):
         super().__init__(*args)
         to: Any = self.fields["to"]
         to.queryset = work.colleagues().exclude(pk=leaving.pk)
-        to.label_from_instance = work.name_of
 
 
 def urls(page: admin.ModelAdmin) -> list[URLPattern]:
@@ -83,7 +82,7 @@ def _hand_over(page: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpRes
     context = {
         **page.admin_site.each_context(request),
         "opts": page.opts,
-        "title": _("Leads of %(name)s") % {"name": work.name_of(user)},
+        "title": _("Leads of %(name)s") % {"name": name_of(user)},
         "leaving": user,
         "said": open_leads(user),
         "form": form,
@@ -94,7 +93,7 @@ def _hand_over(page: admin.ModelAdmin, request: HttpRequest, pk: int) -> HttpRes
 
 def _do(page: admin.ModelAdmin, request: HttpRequest, user: Any, to: Any) -> HttpResponse:
     moved = work.hand_over(user, to, request.user, timezone.now())
-    names = {"moved": moved, "to": work.name_of(to) if to else _("nobody")}
+    names = {"moved": moved, "to": name_of(to, _("nobody"))}
     said = ngettext("%(moved)s lead is %(to)s's now.", "%(moved)s leads are %(to)s's now.", moved) % names
     if moved:
         page.log_change(request, user, said)

@@ -24,6 +24,7 @@ from crm_sync.admin.pages import require
 from crm_sync.admin.retrying import NEEDED, RETRY, bulk_action
 from crm_sync.models import Attempt, Delivery, Route
 from leads.models import Lead
+from leads.people import name_of
 from leads.ports import TimelineEntry
 from leads.wording import clip
 
@@ -200,7 +201,7 @@ def _decisions(deliveries: Mapping[str, Delivery]) -> Iterator[TimelineEntry]:
         obj, message = deliveries[entry.object_id or ""], entry.get_change_message()
         told |= {obj.pk} if message == "Cancelled." else set()
         yield TimelineEntry(
-            entry.action_time, f"{obj.destination}, {entry.user}: {message}", sendings.url_of(obj)
+            entry.action_time, f"{obj.destination}, {name_of(entry.user)}: {message}", sendings.url_of(obj)
         )
     for obj in deliveries.values():
         if obj.settled_at and obj.state == obj.State.CANCELLED and obj.pk not in told:

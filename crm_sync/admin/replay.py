@@ -30,6 +30,7 @@ from crm_sync.replay import Estimate, Range
 from leads import jobs
 from leads.admin import jobs as job_pages
 from leads.models import Job, Offer
+from leads.people import name_of
 from leads.wording import clip, when
 
 PERMISSION = "crm_sync.replay_delivery"
@@ -235,7 +236,7 @@ def _earlier(request: HttpRequest) -> list[dict[str, Any]]:
             "about": job_pages.about(job),
             "state": job_pages.state_of(job),
             "when": when(job.created_at),
-            "by": job.created_by,
+            "by": name_of(job.created_by),
         }
         for job in found.select_related("created_by").order_by("-id")[:EARLIER]
     ]

@@ -30,6 +30,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from leads import customers, search, tidy
 from leads.admin.paging import Paged, PagedList
 from leads.models import Customer, Lead
+from leads.people import name_of
 from leads.wording import badge_row, clip, clock, when
 
 SPLIT = "leads.split_customer"
@@ -280,7 +281,10 @@ def _history(customer: Customer) -> list[tuple[str, str]]:
     log = LogEntry.objects.filter(
         content_type=ContentType.objects.get_for_model(Customer), object_id=str(customer.pk)
     ).select_related("user")
-    return [(clock(entry.action_time), f"{entry.user}: {entry.get_change_message()}") for entry in log[:50]]
+    return [
+        (clock(entry.action_time), f"{name_of(entry.user)}: {entry.get_change_message()}")
+        for entry in log[:50]
+    ]
 
 
 # Rows

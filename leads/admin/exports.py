@@ -24,6 +24,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from leads import export, sheet
 from leads.admin import saved_views
 from leads.models import Export
+from leads.people import name_of
 from leads.wording import clip, clock, in_one_language
 
 EXPORT = "leads.export_lead"
@@ -146,7 +147,7 @@ class ExportAdmin(admin.ModelAdmin):
 
     @admin.display(description=gettext_lazy("who"))
     def by(self, obj: Export) -> str:
-        return str(obj.created_by) if obj.created_by else _("A former colleague")
+        return name_of(obj.created_by, _("A former colleague"))
 
     @admin.display(description=gettext_lazy("leads"))
     def how_many(self, obj: Export) -> str:

@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 from leads import lead_source
 from leads.admin.customers import ordinal
 from leads.models import Lead
+from leads.people import name_of
 from leads.wording import Badge, about_the_offer, about_the_person, badges, clip, clock, when
 
 # What a row does not show: a stranger may have filled each of them with as much as a body holds.
@@ -173,7 +174,7 @@ def work(lead: Lead, now: datetime, today: date) -> SafeString | str:
     state = lead.get_status_display()
     if lead.archived_at:
         state = _("%(state)s, archived") % {"state": state}
-    owner = _("Nobody's") if lead.owner is None else clip(str(lead.owner), 40)
+    owner = clip(name_of(lead.owner, _("Nobody's")), 40)
     lines = [("state-now", state), ("", owner)]
     if answer := answer_clock(lead, now):
         lines.append(("wrong" if answer.late else "quiet", answer.said))

@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from leads import jobs, sheet
+from leads import jobs, people, sheet
 from leads.models import Job
 from leads.ports import JobKind, JobReport, ports
 from leads.wording import clip, when
@@ -109,7 +109,7 @@ class JobAdmin(admin.ModelAdmin):
 
     @admin.display(description=gettext_lazy("By"))
     def by(self, job: Job) -> str:
-        return str(job.created_by or "")
+        return people.name_of(job.created_by)
 
     # The page
 

@@ -10,32 +10,29 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from leads.admin import answering, lead_page, work
+from leads.admin.choosing import PersonField
 from leads.admin.neighbours import CARRIED, query_of
 from leads.admin.original import as_file
 from leads.models import Lead, Note
-from leads.work import by_hand, colleagues
+from leads.people import name_of
+from leads.work import by_hand, colleagues, log
 
 
 class LeadForm(forms.ModelForm):
     """What staff decide about a lead; what Microsoft sent is no part of it."""
 
-    owner = forms.ModelChoiceField(
-        get_user_model()._default_manager.none(),
-        required=False,
-        label=gettext_lazy("Owner"),
-        empty_label=gettext_lazy("Nobody"),
-    )
+    owner = PersonField(label=gettext_lazy("Owner"))
     closed_reason = forms.CharField(
         max_length=200,
         required=False,
@@ -153,6 +150,15 @@ class LeadPage(admin.ModelAdmin):
             obj.assigned_because = by_hand(request.user, obj.owner)
         super().save_model(request, obj, form, change)
 
+    def log_change(self, request: HttpRequest, obj: Lead, message: Any) -> Any:
+        """On the timeline, as what the buttons do."""
+        if message:
+            log(obj, request.user, timezone.now(), message)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """There is one timeline, and it leaves out what is not to be seen."""
+        return HttpResponseRedirect(f"{reverse('admin:leads_lead_change', args=[object_id])}#timeline")
+
     def response_change(self, request: HttpRequest, obj: Lead) -> HttpResponse:
         messages.success(request, _("Saved."))
         return HttpResponseRedirect(f"{request.path}{query_of(request.GET.get(CARRIED, ''))}")
@@ -163,7 +169,7 @@ def _change(form: Any, name: str) -> str:
         field = form.fields[name]
         if hasattr(field, "queryset"):
             known = field.queryset.model._default_manager.filter(pk=getattr(value, "pk", value)).first()
-            return str(known) if known else _("nobody")
+            return name_of(known, _("nobody"))
         return dict(getattr(field, "choices", ())).get(value, value) or _("none")
 
     label = form.fields[name].label or name.replace("_", " ").capitalize()

@@ -22,6 +22,7 @@ from leads.admin.source import compared, numbered
 from leads.lead_source import action_in_words
 from leads.models import Lead, Submission
 from leads.payload import Fields, Unreadable
+from leads.people import name_of
 from leads.wording import DEMO_BADGE, FIELD_LABELS, LINE, as_text, clip, clock, recognised, when
 
 MOST_PROBLEMS = 20
@@ -161,7 +162,7 @@ def decided(submission: Submission) -> str:
     """Who decided what, and when; "" where nobody did."""
     if submission.decided_at is None:
         return ""
-    who = submission.decided_by or _("A former colleague")
+    who = name_of(submission.decided_by, _("A former colleague"))
     done = str(_DONE[Submission.Verdict(submission.verdict)])
     return done % {"person": who, "time": clock(submission.decided_at)}
 
@@ -193,7 +194,7 @@ def _decisions(submission: Submission) -> list[tuple[Any, str]]:
         content_type=ContentType.objects.get_for_model(Submission), object_id=str(submission.pk)
     ).select_related("user")
     return [
-        (entry.action_time, f"{entry.user}: {clip(entry.get_change_message(), 3 * LINE)}")
+        (entry.action_time, f"{name_of(entry.user)}: {clip(entry.get_change_message(), 3 * LINE)}")
         for entry in log.order_by("-action_time", "-pk")[:MOST_DECISIONS]
     ]
 

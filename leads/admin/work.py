@@ -23,6 +23,7 @@ from django.views.decorators.http import require_POST
 
 from leads import work, working_hours
 from leads.models import Lead, WorkingHours
+from leads.people import name_of
 from leads.wording import ago, clip, clock, span
 
 CHANGE, ASSIGN = "leads.change_lead", "leads.assign_lead"
@@ -75,7 +76,7 @@ def work_context(request: HttpRequest, lead: Lead) -> dict[str, Any]:
     return {
         "work": Work(
             clock=clock_of(lead, now, hours),
-            owner=clip(work.name_of(lead.owner), 80) if lead.owner else "",
+            owner=clip(name_of(lead.owner), 80),
             is_mine=lead.owner_id == request.user.pk,
             why=lead.assigned_because if lead.owner else "",
             why_url=_rules_url(request, lead),
