@@ -14,9 +14,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from leads import statements
-from leads.models import AssignmentRule, Lead, Offer
+from leads.countries import country_name
+from leads.lead_source import action_label
+from leads.models import AssignmentRule, Lead
+from leads.people import name_of
 from leads.statements import Prepared
-from leads.work import name_of, wants_answer
+from leads.work import wants_answer
 
 LONGEST_REASON = 200  # characters of Lead.assigned_because
 
@@ -46,10 +49,10 @@ def next_in_turn(people: Sequence[int], last: int | None) -> int:
 
 
 def because(rule: str, taken_for: Sequence[str], person: str, of: int) -> str:
-    """Why a lead is somebody's: the rule, what of the lead it looked at, and whose turn it was."""
+    """Why a lead is somebody's: the rule, what of the lead it looked at in words, and whose turn it was."""
     what = ", ".join(taken_for) or _("any lead")
     turn = (
-        _("%(person)s's turn of %(of)s") % {"person": person, "of": of}
+        _("%(person)s was next of %(of)s") % {"person": person, "of": of}
         if of > 1
         else _("all of these go to %(person)s") % {"person": person}
     )
@@ -79,14 +82,14 @@ class Rule:
         return self.conditions.take(lead.offer_id, lead.tidy_country, lead.action)
 
     def taken_for(self, lead: Lead) -> list[str]:
-        """What of the lead the rule looks at."""
+        """What of the lead the rule looks at, in words: "Contoso Backup", "Portugal", "Contact me"."""
         found = []
         if self.conditions.offers:
-            found.append(_("offer %(title)s") % {"title": lead.offer.title})
+            found.append(lead.offer.title)
         if self.conditions.countries:
-            found.append(_("country %(code)s") % {"code": lead.tidy_country})
+            found.append(country_name(lead.tidy_country) or lead.tidy_country)
         if self.conditions.actions:
-            found.append(_("action %(code)s") % {"code": lead.action})
+            found.append(action_label(lead.action))
         return found
 
     @property
@@ -151,9 +154,3 @@ def assign(leads: Sequence[Lead], now: datetime) -> None:
     statements.update([lead for lead, _rule in given], ("owner", "assigned_because"))
     for row in {rule.row.pk: rule.row for _lead, rule in given}.values():
         row.save(update_fields=["last_person"])
-
-
-def is_of_use() -> bool:
-    """Whether rules, answers and the clock are for any offer; also while there is none yet."""
-    offers = Offer.objects.filter(is_demo=False)
-    return offers.exclude(worked_in=Offer.WorkedIn.CRM).exists() or not offers.exists()

@@ -9,18 +9,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.contenttypes.models import ContentType
+from django.contrib.admin.models import CHANGE
 from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from leads import ports
+from leads import ports, work
 from leads.models import Lead, Offer
+from leads.people import name_of
 
 SLICE = 500
 WORKED_IN_CRM = Q(offer__worked_in=Offer.WorkedIn.CRM)
-LONGEST_NAME = 200  # characters of what a lead is called in the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,7 @@ class Change:
     values: dict[str, Any]
     said: Callable[[Lead], str]
     then: Callable[[Sequence[UUID], datetime], int] | None = None
+    flag: int = CHANGE  # of the line on the timeline
 
 
 @dataclass(slots=True)
@@ -43,12 +43,12 @@ class Done:
 
 def assign(owner: Any, by: Any) -> Change:
     """Give leads to a colleague, or to nobody."""
-    name = str(owner) if owner else _("nobody")
-    because = _("Given by %(person)s") % {"person": by} if owner else ""
+    name, nobody = name_of(owner, _("nobody")), _("nobody")
     return Change(
         ~WORKED_IN_CRM & ~Q(owner=owner),
-        {"owner": owner, "assigned_because": because[:200]},
-        lambda lead: _("Owner: %(old)s → %(new)s") % {"old": lead.owner or _("nobody"), "new": name},
+        {"owner": owner, "assigned_because": work.by_hand(by, owner)},
+        lambda lead: _("Owner: %(old)s → %(new)s") % {"old": name_of(lead.owner, nobody), "new": name},
+        flag=work.WORK,
     )
 
 
@@ -58,8 +58,9 @@ def set_status(status: str, reason: str = "") -> Change:
     new = f"{Lead.Status(status).label} ({reason})" if closed else Lead.Status(status).label
     return Change(
         ~WORKED_IN_CRM & ~Q(status=status),
-        {"status": status, "closed_reason": reason if closed else ""},
+        {"status": status, "closed_reason": reason if closed else "", **work.over(status)},
         lambda lead: _("Status: %(old)s → %(new)s") % {"old": lead.get_status_display(), "new": new},
+        flag=work.WORK,
     )
 
 
@@ -95,7 +96,7 @@ def carry_out(change: Change, leads: Sequence[UUID], by: Any, now: datetime) -> 
             found = _locked(change, some)
             keys = [lead.pk for lead in found]
             Lead.objects.filter(pk__in=keys).update(**change.values)
-            _log(found, change, by, now)
+            work.log_all(found, by, now, change.said, flag=change.flag)
             done.further += change.then(keys, now) if change.then and keys else 0
         done.leads += len(found)
     return done
@@ -109,24 +110,8 @@ def _slices(leads: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
 def _locked(change: Change, leads: Sequence[UUID]) -> list[Lead]:
     """Those to which there is still something to do, locked in the order of their ids: nobody waits for ever."""
     found = Lead.objects.filter(change.takes, pk__in=leads).select_related("owner").order_by("pk")
-    shown = ("status", "first_name", "last_name", "email", "company", "owner__username")
-    return list(found.only(*shown).select_for_update(of=("self",), no_key=True))
-
-
-def _log(leads: Sequence[Lead], change: Change, by: Any, now: datetime) -> None:
-    kind = ContentType.objects.get_for_model(Lead)
-    LogEntry.objects.bulk_create(
-        LogEntry(
-            user_id=by.pk,
-            content_type=kind,
-            object_id=str(lead.pk),
-            object_repr=str(lead)[:LONGEST_NAME],
-            action_flag=CHANGE,
-            action_time=now,
-            change_message=change.said(lead),
-        )
-        for lead in leads
-    )
+    owner = ("owner__username", "owner__first_name", "owner__last_name")
+    return list(found.only("status", *work.NAMED_BY, *owner).select_for_update(of=("self",), no_key=True))
 
 
 def _took_back(leads: Sequence[UUID], now: datetime) -> int:

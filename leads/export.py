@@ -14,7 +14,9 @@ from django.utils.translation import gettext_lazy
 from leads import lead_source
 from leads.countries import country_code, country_in_words
 from leads.models import Lead
+from leads.people import name_of
 from leads.ports import ExportColumn, ports
+from leads.work import is_done_here
 
 SLICE = 250  # leads in memory at once: the worst of them are as long as a body may be
 
@@ -34,7 +36,20 @@ def _yes(value: bool) -> str:
     return _("yes") if value else ""
 
 
+def _of_work(value: Value) -> Value:
+    """What people did with a lead here; nothing where they work on it in the CRM."""
+    return lambda lead, zone: value(lead, zone) if lead.offer.works_here else ""
+
+
 # Heading, and what stands below it. "As sent" is what came in the request; the column without it is the tidied one.
+OF_WORK: tuple[tuple[Any, Value], ...] = (
+    (gettext_lazy("State"), _of_work(lambda lead, zone: lead.get_status_display())),
+    (gettext_lazy("Closed reason"), _of_work(lambda lead, zone: lead.closed_reason)),
+    (gettext_lazy("Owner"), _of_work(lambda lead, zone: name_of(lead.owner))),
+    (gettext_lazy("Answer due"), _of_work(lambda lead, zone: _local(lead.answer_due_at, zone))),
+    (gettext_lazy("Answered"), _of_work(lambda lead, zone: _local(lead.answered_at, zone))),
+    (gettext_lazy("Follow-up"), _of_work(lambda lead, zone: lead.follow_up_on or "")),
+)
 COLUMNS: tuple[tuple[Any, Value], ...] = (
     (gettext_lazy("Received"), lambda lead, zone: _local(lead.received_at, zone)),
     (gettext_lazy("First name"), lambda lead, zone: lead.first_name),
@@ -51,12 +66,7 @@ COLUMNS: tuple[tuple[Any, Value], ...] = (
     (gettext_lazy("Source"), lambda lead, zone: lead_source.source_label(lead.source)),
     (gettext_lazy("Description"), lambda lead, zone: lead.description),
     (gettext_lazy("Campaign"), lambda lead, zone: _text(lead.campaign)),
-    (gettext_lazy("State"), lambda lead, zone: lead.get_status_display() if lead.offer.works_here else ""),
-    (gettext_lazy("Closed reason"), lambda lead, zone: lead.closed_reason),
-    (gettext_lazy("Owner"), lambda lead, zone: str(lead.owner or "")),
-    (gettext_lazy("Answer due"), lambda lead, zone: _due(lead, zone)),
-    (gettext_lazy("Answered"), lambda lead, zone: _local(lead.answered_at, zone)),
-    (gettext_lazy("Follow-up"), lambda lead, zone: lead.follow_up_on or ""),
+    *OF_WORK,
     (gettext_lazy("Archived"), lambda lead, zone: _local(lead.archived_at, zone)),
     (gettext_lazy("Test"), lambda lead, zone: _yes(lead.is_test)),
     (gettext_lazy("Sample"), lambda lead, zone: _yes(lead.is_sample or lead.offer.is_demo)),
@@ -72,10 +82,6 @@ COLUMNS: tuple[tuple[Any, Value], ...] = (
 )
 
 
-def _due(lead: Lead, zone: tzinfo) -> object:
-    return _local(lead.answer_due_at, zone) if lead.offer.works_here else ""
-
-
 def _country(lead: Lead) -> str:
     return lead.tidy_country or country_code(lead.country)
 
@@ -86,13 +92,15 @@ def rows(leads: QuerySet[Any], request: HttpRequest, zone: tzinfo) -> Iterator[l
     `zone`: the reader's, which is not in force any more when the last rows are asked for.
     """
     plugged: Sequence[ExportColumn] = list(ports.export_columns)
-    yield [*(str(heading) for heading, _value in COLUMNS), *(column.heading for column in plugged)]
+    works_here = is_done_here(request)
+    columns = [column for column in COLUMNS if column not in OF_WORK or works_here]
+    yield [*(str(heading) for heading, _value in columns), *(column.heading for column in plugged)]
     for keys in _slices(leads):
         found = Lead.objects.filter(pk__in=keys).select_related("offer", "owner").in_bulk()
         some = [found[key] for key in keys if key in found]  # one may have been deleted meanwhile
         prefetch_related_objects(some, *(name for column in plugged for name in column.prefetch))
         for lead in some:
-            own = [value(lead, zone) for _heading, value in COLUMNS]
+            own = [value(lead, zone) for _heading, value in columns]
             yield [*own, *(column(request, lead) for column in plugged)]
 
 

@@ -4,20 +4,22 @@ Each is a conditional update and a line of the timeline, so that of two who pres
 and the other's press changes and logs nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from leads import working_hours
 from leads.models import Lead, Note, Offer, WorkingHours
+from leads.people import name_of
 from leads.statements import Prepared
 
 NAMED_BY = ("first_name", "last_name", "email", "company")  # what str() of a lead reads
@@ -31,11 +33,6 @@ REASONS = (
     gettext_lazy("Not a fit"),
     gettext_lazy("Spam"),
 )
-
-
-def name_of(person: Any) -> str:
-    """What colleagues call somebody."""
-    return person.get_full_name() or person.get_username()
 
 
 def colleagues(also: Q | None = None) -> QuerySet[Any]:
@@ -75,8 +72,23 @@ def is_dnc(lead: Lead) -> bool:
     return lead.action.casefold() == "dnc"
 
 
+def is_done_here(request: HttpRequest) -> bool:
+    """Whether any offer's leads are worked on here; also while there is no offer yet. Else no page speaks of it.
+
+    Asked once a request.
+    """
+    known: bool | None = getattr(request, "_is_done_here", None)
+    if known is None:
+        known = Offer.objects.to_work_on().exists() or not Offer.objects.filter(is_demo=False).exists()
+        request._is_done_here = known  # type: ignore[attr-defined]
+    return known
+
+
 def wants_answer(lead: Lead) -> bool:
-    """Whether rules and the first-response clock are for such a lead: a real customer's, who is answered from here."""
+    """Whether rules and the first-response clock are for such a lead: a real customer's, who is answered from here.
+
+    `LeadQuerySet.to_work_on` finds them.
+    """
     made_up = lead.is_test or lead.is_sample or lead.offer.is_demo
     return lead.offer.works_here and not made_up and not is_dnc(lead)
 
@@ -142,12 +154,15 @@ def set_status(lead: Lead, status: str, by: Any, now: datetime, reason: str = ""
         old = Lead.objects.select_for_update(no_key=True).only("status", "closed_reason").get(pk=lead.pk)
         if (old.status, old.closed_reason) == (status, reason):
             return False
-        # A reminder of before is over with a lead that is closed; one may be set for it afterwards.
-        over: dict[str, Any] = {"follow_up_on": None} if status == Lead.Status.CLOSED else {}
-        Lead.objects.filter(pk=lead.pk).update(status=status, closed_reason=reason, **over)
+        Lead.objects.filter(pk=lead.pk).update(status=status, closed_reason=reason, **over(status))
         said = _status_change(old.status, status)
         log(lead, by, now, f"{said}: {reason}" if reason else said)
     return True
+
+
+def over(status: str) -> dict[str, Any]:
+    """What else a new state changes: a reminder of before is over with a lead that is closed."""
+    return {"follow_up_on": None} if status == Lead.Status.CLOSED else {}
 
 
 def _status_change(old: str, new: str) -> str:
@@ -178,8 +193,7 @@ MOST_AT_ONCE = 10_000  # leads that are handed over with one press
 
 def open_leads_of(owner: Any) -> QuerySet[Lead]:
     """The leads that somebody still has to do something about."""
-    here = Lead.objects.exclude(offer__worked_in=Offer.WorkedIn.CRM)
-    return here.filter(owner=owner, archived_at=None).exclude(status=Lead.Status.CLOSED)
+    return Lead.objects.worked_here().filter(owner=owner, archived_at=None).exclude(status=Lead.Status.CLOSED)
 
 
 def hand_over(owner: Any, to: Any | None, by: Any, now: datetime) -> int:
@@ -190,8 +204,9 @@ def hand_over(owner: Any, to: Any | None, by: Any, now: datetime) -> int:
         for start in range(0, len(ids), TOGETHER):
             chosen = Lead.objects.filter(pk__in=ids[start : start + TOGETHER], owner=owner)
             chosen.update(owner=to, assigned_because=by_hand(by, to))
-        names = {"old": name_of(owner), "new": name_of(to) if to else _("nobody")}
-        log_all(leads, by, now, _("Owner: %(old)s → %(new)s") % names)
+        names = {"old": name_of(owner), "new": name_of(to, _("nobody"))}
+        said = _("Owner: %(old)s → %(new)s") % names
+        log_all(leads, by, now, lambda _lead: said)
     return len(leads)
 
 
@@ -207,12 +222,22 @@ def follow_up(lead: Lead, on: date | None, by: Any, now: datetime) -> bool:
     return True
 
 
+# --- The timeline --------------------------------------------------------------------------------------------
+
+# What a line of the log is about, after Django's own three flags: our work on a lead. Such lines are not shown while
+# the offer's leads are worked on in the CRM, and all the others are.
+WORK = 4
+
+
 def log(lead: Lead, by: Any, now: datetime, message: str) -> None:
-    """A line of the lead's timeline."""
-    log_all([lead], by, now, message)
+    """A line of the lead's timeline on our work on it."""
+    log_all([lead], by, now, lambda _lead: message)
 
 
-def log_all(leads: Iterable[Lead], by: Any, now: datetime, message: str) -> None:
+def log_all(
+    leads: Iterable[Lead], by: Any, now: datetime, said: Callable[[Lead], str], *, flag: int = WORK
+) -> None:
+    """A line on the timeline of each of these leads, with what it says. `flag`: WORK, or Django's CHANGE."""
     kind = ContentType.objects.get_for_model(Lead)
     LogEntry.objects.bulk_create(
         (
@@ -221,8 +246,8 @@ def log_all(leads: Iterable[Lead], by: Any, now: datetime, message: str) -> None
                 content_type=kind,
                 object_id=str(lead.pk),
                 object_repr=str(lead)[:200],
-                action_flag=CHANGE,
-                change_message=message,
+                action_flag=flag,
+                change_message=said(lead),
                 action_time=now,
             )
             for lead in leads

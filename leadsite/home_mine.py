@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from leads.figures import midnight_of
 from leads.models import Lead, Offer
-from leadsite.lead_links import COUNTED, leads_url
+from leadsite.lead_links import leads_url
 
 CAP = 10_000  # leads counted
 LATELY = 30  # days in which a lead came that is counted as late: no index finds the few among a million
@@ -31,37 +31,31 @@ def mine(request: HttpRequest) -> list[Mine]:
     """What waits for this user; nothing for those who look after offers, or where no offer is worked on here."""
     user: Any = request.user
     # By their ids: an offer whose leads are worked on in the CRM has a million that are new for ever.
-    here = list(Offer.objects.exclude(worked_in=Offer.WorkedIn.CRM).values_list("pk", flat=True))
+    here = list(Offer.objects.to_work_on().order_by().values_list("pk", flat=True))
     if user.has_perm("leads.change_offer") or not user.has_perm("leads.change_lead") or not here:
         return []
-    work = Lead.objects.counted().filter(offer__in=here, archived_at=None).order_by()
+    work = Lead.objects.to_work_on().filter(offer__in=here).order_by()
     since = timezone.localdate() - timedelta(days=LATELY)
     new = _count(work.filter(Q(owner=user.pk) | Q(owner=None), status=Lead.Status.NEW))
-    late = _count(
-        work.filter(
-            received_at__gte=midnight_of(since),
-            answer_due_at__lt=timezone.now(),
-            answered_at=None,
-            status__in=[Lead.Status.NEW, Lead.Status.WORKING],
-        ).exclude(action="DNC")
-    )
+    unanswered = Lead.objects.unanswered().filter(offer__in=here).order_by()
+    late = _count(unanswered.filter(received_at__gte=midnight_of(since), answer_due_at__lt=timezone.now()))
     follow_ups = _count(work.filter(owner=user.pk, follow_up_on__lte=timezone.localdate()))
     return [
         Mine(
             _capped(new),
             ngettext("new for you or nobody", "new for you or nobody", new),
-            leads_url(view="needs_me", status__exact="new", **COUNTED),
+            leads_url(view="needs_me", status__exact="new"),
         ),
         Mine(
             _capped(late),
             ngettext("late", "late", late),
-            leads_url(answer="late", **{"from": since.isoformat()}, **COUNTED),
+            leads_url(answer="late", **{"from": since.isoformat()}),
             late > 0,
         ),
         Mine(
             _capped(follow_ups),
             ngettext("follow-up today", "follow-ups today", follow_ups),
-            leads_url(owner="me", follow_up="due", **COUNTED),
+            leads_url(view="needs_me", owner="me", follow_up="due"),
         ),
     ]
 

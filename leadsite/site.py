@@ -12,15 +12,17 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from crm_sync import demo_data
+from leads import work
 from leads.ports import Notice, ports
 from leadsite import doctor_page, first_hour, home, reports, settings_page
 
 DEMO = "crm_sync.demorecord"  # in the menu until the demo is removed
+WORK = _("Working on leads")
 # Section, and its pages in order: "app.model", or the name of a page of this site.
 MENU: tuple[tuple[Promise, tuple[str, ...]], ...] = (
     (_("Inbox"), ("leads.lead", "leads.customer", "leads.submission", "page.reports", "leads.export")),
     (_("Sending"), ("crm_sync.delivery", "crm_sync.destination")),
-    (_("Working on leads"), ("leads.assignmentrule", "leads.answertemplate", "leads.workinghours")),
+    (WORK, ("leads.assignmentrule", "leads.answertemplate", "leads.workinghours")),
     (_("Set-up"), ("page.set-up", "leads.offer", "auth.user", "auth.group", "page.doctor", "page.settings")),
     (_("Try out"), (DEMO,)),
 )
@@ -55,13 +57,17 @@ class LeadSite(AdminSite):
         ]
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
-        """The menu. Sections stand where Django has apps; what the user may not see is not in it."""
+        """The menu. Sections stand where Django has apps; what is not for this user, or has no effect, is not in it."""
         models = {
             f"{app}.{model['object_name'].lower()}": model
             for app, content in self._build_app_dict(request, app_label).items()
             for model in content["models"]
         }
-        sections = ((title, [self._entry(request, name, models) for name in names]) for title, names in MENU)
+        sections = (
+            (title, [self._entry(request, name, models) for name in names])
+            for title, names in MENU
+            if title is not WORK or work.is_done_here(request)
+        )
         return [
             {
                 "name": title,

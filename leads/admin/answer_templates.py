@@ -9,15 +9,15 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from leads import answers, assignment
-from leads.admin.choosing import ONE_BUTTON, action_choices, in_words
+from leads import answers, work
+from leads.admin.choosing import ONE_BUTTON, action_choices, in_words, offers_to_work_on
 from leads.lead_source import action_in_words
 from leads.models import AnswerTemplate, Lead, Offer
 from leads.wording import clip
@@ -55,7 +55,7 @@ class TemplateForm(forms.ModelForm):
         if "action" in fields:
             kept = [self.instance.action] if self.instance.action else []
             fields["action"].choices = [("", _("Any action")), *action_choices(kept)]
-            fields["offer"].queryset = Offer.objects.order_by("title", "pk")
+            fields["offer"].queryset = offers_to_work_on(Q(pk=self.instance.offer_id))
 
     def clean_subject(self) -> str:
         return answers.one_line(_checked(self.cleaned_data["subject"]))
@@ -108,7 +108,7 @@ class AnswerTemplateAdmin(admin.ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         missing = answers.missing_suggestions() if request.user.has_perm(ADD) else []
         more = {
-            "worked_here": assignment.is_of_use(),
+            "worked_here": work.is_done_here(request),
             "suggested": in_words([text.name for text in missing], len(missing)),
         }
         return super().changelist_view(request, {**more, **(extra_context or {})})
@@ -152,7 +152,7 @@ def _preview(request: HttpRequest, text: AnswerTemplate) -> dict[str, Any] | Non
     """What comes out for the newest lead that it suits; None for who may not see leads, or where there is none."""
     if not request.user.has_perm("leads.view_lead"):
         return None
-    suiting = Lead.objects.filter(is_test=False).exclude(action="DNC").select_related("offer")
+    suiting = Lead.objects.worked_here().filter(is_test=False).exclude(action="DNC").select_related("offer")
     suiting = suiting.filter(action=text.action) if text.action else suiting
     suiting = suiting.filter(offer=text.offer_id) if text.offer_id else suiting
     lead = suiting.first()

@@ -110,6 +110,9 @@ def _keep(request: HttpRequest, lead: Lead, address: str, form: AnswerForm) -> H
 def _written(page: admin.ModelAdmin, request: HttpRequest, pk: Any, note: int) -> HttpResponse:
     """The answer is kept: the mail program opens, by itself where scripts run."""
     lead = lead_to_work_on(page, request, pk)
+    if reason := work.why_not(lead):
+        messages.error(request, reason)
+        return back_to(request, lead)
     kept = _own(request, lead, note)
     address = lead.tidy_email or lead.email
     subject, body = _read(kept)
@@ -128,7 +131,9 @@ def _written(page: admin.ModelAdmin, request: HttpRequest, pk: Any, note: int) -
 
 def _not_sent(page: admin.ModelAdmin, request: HttpRequest, pk: Any, note: int) -> HttpResponse:
     lead = lead_to_work_on(page, request, pk)
-    if work.not_sent(lead, request.user, timezone.now(), _own(request, lead, note)):
+    if reason := work.why_not(lead):
+        messages.error(request, reason)
+    elif work.not_sent(lead, request.user, timezone.now(), _own(request, lead, note)):
         messages.success(request, _("Taken back: this lead is not answered yet, and its clock goes on."))
     else:
         messages.info(request, _("There was another answer before this one: the clock stays stopped."))

@@ -22,8 +22,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from leads import assignment, countries, work
-from leads.admin.choosing import ONE_BUTTON, action_choices, country_choices, in_words
+from leads.admin.choosing import ONE_BUTTON, action_choices, country_choices, in_words, offers_to_work_on
 from leads.models import AssignmentRule, Lead, Offer
+from leads.people import name_of
 from leads.wording import clip, when
 
 TRIED = 20  # leads
@@ -32,7 +33,7 @@ NAMED = 5  # of a long list, on screen
 
 class PeopleField(forms.ModelMultipleChoiceField):
     def label_from_instance(self, obj: Any) -> str:
-        name = work.name_of(obj)
+        name = name_of(obj)
         return name if obj.is_active and obj.is_staff else _("%(name)s (has left)") % {"name": name}
 
 
@@ -79,7 +80,9 @@ class RuleForm(forms.ModelForm):
         fields: dict[str, Any] = self.fields
         if "people" not in fields:  # for who may only look
             return
-        fields["offers"].queryset = _offers(rule)
+        fields["offers"].queryset = offers_to_work_on(
+            Q(pk__in=rule.offers.values("pk")) if rule.pk else Q(pk=None)
+        )
         fields["people"].queryset = _people(rule)
         fields["actions"].choices = action_choices(rule.actions)
         fields["countries"].choices = country_choices(rule.countries)
@@ -99,12 +102,6 @@ class RowForm(forms.ModelForm):
             field: Any = self.fields[name]
             field.help_text = ""
             field.widget.attrs["aria-label"] = label % {"rule": self.instance.name}
-
-
-def _offers(rule: AssignmentRule) -> QuerySet[Offer]:
-    worked_here = ~Q(worked_in=Offer.WorkedIn.CRM) & Q(is_demo=False)
-    kept = Q(pk__in=rule.offers.values("pk")) if rule.pk else Q()
-    return Offer.objects.filter(worked_here | kept).order_by("title", "pk")
 
 
 def _people(rule: AssignmentRule) -> Any:
@@ -158,7 +155,7 @@ class AssignmentRuleAdmin(admin.ModelAdmin):
         return super().get_queryset(request).prefetch_related("offers", "people")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        more = {"worked_here": assignment.is_of_use(), "may_try": _may_try(request)}
+        more = {"worked_here": work.is_done_here(request), "may_try": _may_try(request)}
         return super().changelist_view(request, {**more, **(extra_context or {})})
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
@@ -170,7 +167,7 @@ class AssignmentRuleAdmin(admin.ModelAdmin):
 
     @admin.display(description=gettext_lazy("gives to, in turns"))
     def gives_to(self, rule: AssignmentRule) -> SafeString:
-        there = [work.name_of(person) for person in in_turn(rule) if person.is_active and person.is_staff]
+        there = [name_of(person) for person in in_turn(rule) if person.is_active and person.is_staff]
         trouble = warning(rule)
         return format_html(
             '{}{}<span class="wrong">{}</span>', clip(", ".join(there), 120), " " if trouble else "", trouble
@@ -241,7 +238,7 @@ def in_turn(rule: AssignmentRule) -> list[Any]:
 def warning(rule: AssignmentRule) -> str:
     """What is wrong with a rule's people; "" where all of them are there."""
     people = in_turn(rule)
-    gone = [work.name_of(person) for person in people if not (person.is_active and person.is_staff)]
+    gone = [name_of(person) for person in people if not (person.is_active and person.is_staff)]
     if len(gone) == len(people):
         return _("Nobody of this rule is left: it is passed over. Tick somebody, or switch it off.")
     if gone:
@@ -288,7 +285,7 @@ def _tried(leads: Iterable[Lead]) -> list[Tried]:
                 lead,
                 clip(lead.sentence, 240),
                 when(lead.received_at),
-                clip(work.name_of(lead.owner), 60) if lead.owner else "",
+                clip(name_of(lead.owner), 60) if lead.offer.works_here else "",
                 rule.row if rule and not _why_none(lead) else None,
                 said,
             )

@@ -18,7 +18,7 @@ from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from leads import assignment, working_hours
+from leads import work, working_hours
 from leads.models import WorkingHours
 
 CHANGE = "leads.change_workinghours"
@@ -106,7 +106,7 @@ class WorkingHoursAdmin(admin.ModelAdmin):
             "said": in_words(hours),
             "due": _on_their_wall(due.astimezone(ZoneInfo(hours.time_zone))) if due else "",
             "zone": hours.time_zone,
-            "worked_here": assignment.is_of_use(),
+            "worked_here": work.is_done_here(request),
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/leads/workinghours/page.html", context)

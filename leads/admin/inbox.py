@@ -23,11 +23,12 @@ from django.views.decorators.http import require_POST
 
 from leads import search
 from leads.admin import exports, inbox_actions, inbox_form, inbox_rows, saved_views
-from leads.admin.inbox_work_filters import VIEW, works_here
+from leads.admin.inbox_work_filters import VIEW, WorkFilter
 from leads.admin.paging import PagedList
 from leads.models import Lead
 from leads.ports import LeadColumn, ports
 from leads.wording import clip
+from leads.work import is_done_here
 
 
 class LeadList(PagedList):
@@ -64,9 +65,9 @@ class LeadList(PagedList):
     @property
     def form_fields(self) -> list[Any]:
         """The filters that stand in the form; about work only where there is work here."""
-        works = works_here(self.request)
+        works = is_done_here(self.request)
         shown = (spec for spec in self.filter_specs if getattr(spec, "in_form", True))
-        return [spec for spec in shown if works or not getattr(spec, "of_work", False)]
+        return [spec for spec in shown if works or not isinstance(spec, WorkFilter)]
 
     @property
     def kept(self) -> list[tuple[str, str]]:
@@ -162,6 +163,8 @@ class Inbox(admin.ModelAdmin):
             return HttpResponseRedirect(f"{request.path}?{saved_views.asked_for(request.GET)}")
         if not request.GET:
             request.GET = QueryDict(saved_views.default(request))
+        elif saved_views.asks_for_work(request.GET) and not is_done_here(request):  # an old bookmark
+            return HttpResponseRedirect(f"{request.path}?{saved_views.without_work(request.GET)}")
         return super().changelist_view(request, extra_context)
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
@@ -169,7 +172,7 @@ class Inbox(admin.ModelAdmin):
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         plugged = [_plugged(column, number, request) for number, column in enumerate(ports.lead_columns)]
-        return [self._story(request), *([_work()] if works_here(request) else []), *plugged]
+        return [self._story(request), *([_work()] if is_done_here(request) else []), *plugged]
 
     def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
         return None  # the sentence is the link, and a badge in it would be read with it

@@ -23,10 +23,12 @@ from django.utils.translation import ngettext
 
 from leads import bulk
 from leads.admin import saved_views
-from leads.admin.inbox_deeds import ACTIONS, Action
+from leads.admin.inbox_deeds import ACTIONS, Action, counted
 from leads.admin.inbox_rows import HEAVY
+from leads.counting import Count
 from leads.models import Lead
 from leads.wording import clip
+from leads.work import is_done_here
 
 MOST = 10_000  # at once: what one request can do in seconds
 SHOWN = 10  # named in the question
@@ -42,7 +44,7 @@ def offered(request: HttpRequest) -> dict[str, tuple[Callable[..., HttpResponse]
     return {
         action.name: (_function(action), action.name, action.label)
         for action in ACTIONS
-        if request.user.has_perm(action.permission)
+        if request.user.has_perm(action.permission) and (is_done_here(request) or not action.of_work)
     }
 
 
@@ -112,7 +114,7 @@ def _do(
         why = _("that is done already, or these leads are not in the list any more")
         messages.warning(request, _("Nothing to do: %(why)s.") % {"why": why})
         return
-    said = [action.done(done.leads)]
+    said = [counted(action.done, done.leads)]
     if done.further:
         taken = ngettext("%(n)s sending was taken back.", "%(n)s sendings were taken back.", done.further)
         said.append(taken % {"n": f"{done.further:,}"})
@@ -128,20 +130,22 @@ def _ask(
     page: Any, request: HttpRequest, leads: QuerySet[Any], action: Action, form: forms.Form | None, back: str
 ) -> HttpResponse | None:
     chosen = _keys(leads.filter(action.takes))
-    left = [(number, why) for condition, why in action.left if (number := _count(leads.filter(condition)))]
+    left = _count(leads.filter(~action.takes))
     if not chosen:
-        reasons = ", ".join(str(why) for _number, why in left) or _("not in the list any more")
-        messages.warning(request, _("Nothing to do: %(why)s.") % {"why": reasons})
+        why = action.left_out if left else _("not in the list any more")
+        messages.warning(request, _("Nothing to do: %(why)s.") % {"why": why})
         return None
     count = min(len(chosen), MOST)
+    deed = counted(action.deed, count)
     context = {
         **page.admin_site.each_context(request),
         "opts": page.opts,
         "media": page.media,
-        "title": action.ask(count),
-        "button": action.button(count),
+        "title": _("%(deed)s?") % {"deed": deed},
+        "button": deed,
         "effect": action.effect,
-        "left": [(f"{number:,}" if number <= MOST else f"{MOST:,}+", why) for number, why in left],
+        "left": str(Count.at_least(MOST) if left > MOST else Count(left)) if left else "",
+        "left_out": action.left_out,
         "most": f"{MOST:,}" if len(chosen) > MOST else "",
         "first": _sentences(chosen[:SHOWN]),
         "more": f"{count - SHOWN:,}" if count > SHOWN else "",

@@ -28,7 +28,6 @@ class Choice(SimpleListFilter):
     """One choice of several. `nothing` is what stands in the form where none is chosen."""
 
     nothing = gettext_lazy("Any")
-    of_work = False  # about what people do with leads: nothing to ask where that is done in the CRM
     in_form = True
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -328,6 +327,6 @@ def offers(request: HttpRequest) -> list[Offer]:
     """All offers, asked for once a request: there are few."""
     known: list[Offer] | None = getattr(request, "_offers", None)
     if known is None:
-        known = list(Offer.objects.only("title", "worked_in"))
+        known = list(Offer.objects.only("title"))
         request._offers = known  # type: ignore[attr-defined]
     return known

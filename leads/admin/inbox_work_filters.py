@@ -9,16 +9,19 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from leads.admin.inbox_filters import Choice, offers
+from leads.admin.inbox_filters import Choice
 from leads.models import Lead
+from leads.people import name_of
 
 VIEW = "view"
 
 
-def works_here(request: HttpRequest) -> bool:
-    """Whether people work on any offer's leads here: else owners, states and answers are nowhere to be seen."""
-    found = offers(request)
-    return not found or any(offer.works_here for offer in found)
+class WorkFilter(Choice):
+    """A choice by what people do with leads: there is none to make of those that are worked on in the CRM."""
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Any]:
+        found: Any = super().queryset(request, queryset)
+        return found if found is queryset else found.worked_here()
 
 
 class ViewFilter(Choice):
@@ -37,10 +40,9 @@ class ViewFilter(Choice):
         return queryset.needing(self.request.user, timezone.localdate())
 
 
-class StateFilter(Choice):
+class StateFilter(WorkFilter):
     title = gettext_lazy("state")
     parameter_name = "status__exact"
-    of_work = True
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
         return Lead.Status.choices
@@ -49,16 +51,18 @@ class StateFilter(Choice):
         return queryset.filter(status=value)
 
 
-class OwnerFilter(Choice):
+class OwnerFilter(WorkFilter):
     title = gettext_lazy("owner")
     parameter_name = "owner"
-    of_work = True
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         people = get_user_model()._default_manager.filter(is_staff=True).order_by("username")
         named = [
-            (str(user.pk), str(user) if user.is_active else _("%(person)s (has left)") % {"person": user})
-            for user in people.only("pk", "username", "is_active")
+            (
+                str(user.pk),
+                name_of(user) if user.is_active else _("%(person)s (has left)") % {"person": name_of(user)},
+            )
+            for user in people.only("pk", "username", "first_name", "last_name", "is_active")
         ]
         return [("me", _("Me")), ("nobody", _("Nobody")), *named]
 
@@ -67,10 +71,9 @@ class OwnerFilter(Choice):
         return queryset.filter(owner=who)
 
 
-class AnswerFilter(Choice):
+class AnswerFilter(WorkFilter):
     title = gettext_lazy("answer")
     parameter_name = "answer"
-    of_work = True
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [
@@ -89,10 +92,9 @@ class AnswerFilter(Choice):
         return waiting.filter(answer_due_at__lt=timezone.now()) if value == "late" else waiting
 
 
-class FollowUpFilter(Choice):
+class FollowUpFilter(WorkFilter):
     title = gettext_lazy("follow-up")
     parameter_name = "follow_up"
-    of_work = True
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("due", _("Due")), ("coming", _("To come"))]

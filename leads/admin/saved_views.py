@@ -18,8 +18,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from leads.admin.inbox_work_filters import VIEW, works_here
-from leads.models import SavedView
+from leads.admin.inbox_work_filters import VIEW
+from leads.models import Offer, SavedView
+from leads.work import is_done_here
 
 # Of views that are everybody's. One's own are one's own business.
 SEE, SHARE = "leads.view_savedview", "leads.add_savedview"
@@ -29,7 +30,8 @@ LONGEST_QUERY = 2_000  # characters
 NEEDS_ME, ALL = f"{VIEW}=needs_me", f"{VIEW}=all"
 MINE, UNANSWERED = "owner=me", "answer=open"
 # What the first view says itself: whoever asks for closed or archived leads has left it.
-DECIDED = frozenset(("status__exact", "owner", "answer", "follow_up", "kind", "archived"))
+OF_WORK = frozenset(("status__exact", "owner", "answer", "follow_up"))
+DECIDED = OF_WORK | {"kind", "archived"}
 # Where in the list somebody is, which is no part of what the list shows.
 PLACE = frozenset(("p", "o", "e", "all", "before", "after", "oldest"))
 
@@ -55,8 +57,8 @@ class SaveForm(forms.Form):
 
 
 def default(request: HttpRequest) -> str:
-    """What the inbox shows to whoever opens it without saying what."""
-    works = request.user.has_perm("leads.change_lead") and works_here(request)
+    """What the inbox shows to whoever opens it without saying what. While there is only the demo, that."""
+    works = request.user.has_perm("leads.change_lead") and Offer.objects.to_work_on().exists()
     return NEEDS_ME if works else ALL
 
 
@@ -67,6 +69,19 @@ def normal(query: str) -> str:
     for name in sorted(set(parts) - PLACE):
         kept.setlist(name, [value for value in parts.getlist(name) if value])
     return kept.urlencode() or ALL
+
+
+def asks_for_work(query: QueryDict) -> bool:
+    """Whether a list is narrowed by what people do with leads, which no lead has that is worked on in the CRM."""
+    return bool(OF_WORK & set(query)) or query.get(VIEW) == "needs_me"
+
+
+def without_work(query: QueryDict) -> str:
+    """The query of the same list, whatever people do with its leads."""
+    kept = query.copy()
+    for name in (*OF_WORK, VIEW):
+        kept.pop(name, None)
+    return normal(kept.urlencode())
 
 
 def asked_for(query: QueryDict) -> str:
@@ -82,6 +97,8 @@ def tabs(request: HttpRequest) -> list[Tab]:
     now = normal(request.GET.urlencode())
     found: list[Tab] = []
     for view in _seen(request):
+        if asks_for_work(QueryDict(view.query)) and not is_done_here(request):
+            continue  # it comes back with the work
         may = _may(request, view, RENAME) or _may(request, view, DELETE)
         edit = reverse("admin:leads_lead_view", args=[view.pk]) if may else ""
         found.append(Tab(view.name, view.query, normal(view.query) == now, view.owner_id is None, edit))
@@ -90,7 +107,7 @@ def tabs(request: HttpRequest) -> list[Tab]:
 
 
 def _of_everybody(request: HttpRequest, now: str, *, own_is_shown: bool) -> Iterator[Tab]:
-    if works_here(request):
+    if is_done_here(request):
         # It stays the view in which somebody narrows it further, until that has a name.
         yield Tab(_("Needs me"), NEEDS_ME, request.GET.get(VIEW) == "needs_me" and not own_is_shown)
         yield Tab(_("Mine"), MINE, now == MINE)

@@ -1,7 +1,8 @@
 """One timeline of a lead: what came, what the worker made of it, where it was sent, what colleagues did and wrote.
 
 The newest stands first: it says where things stand now. Of a long one the beginning and the end are open, and what
-lies between waits behind a click.
+lies between waits behind a click. Of an offer whose leads are worked on in the CRM our own work is left out; it is
+kept, and shows again where that changes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,9 +14,10 @@ from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from leads import assignment, lead_source
+from leads import assignment, lead_source, work
 from leads.admin.customers import reason_in_a_sentence
 from leads.models import Lead, Submission
+from leads.people import name_of
 from leads.ports import TimelineEntry, ports
 from leads.wording import FIELD, clip, recognised, repeats
 
@@ -49,7 +51,7 @@ def timeline(request: HttpRequest, lead: Lead) -> Timeline:
     for source in ports.timeline:
         events += (Event(entry.at, clip(entry.text, FIELD), entry.url) for entry in source(request, lead))
     events += _edits(lead)
-    if request.user.has_perm("leads.view_note"):
+    if lead.offer.works_here and request.user.has_perm("leads.view_note"):
         events += _notes(lead)
     return folded(sorted(events, key=lambda event: event.at)[::-1])
 
@@ -70,12 +72,12 @@ def _own(request: HttpRequest, lead: Lead) -> Iterator[TimelineEntry]:
         said = [*_tidied(lead), *(_grouped(lead) if request.user.has_perm("leads.view_customer") else ())]
         if said:
             yield TimelineEntry(lead.routed_at, " ".join(said))
-        if assignment.is_a_rules(lead.assigned_because):
+        if lead.offer.works_here and assignment.is_a_rules(lead.assigned_because):
             words = _("Assigned. %(because)s") % {"because": lead.assigned_because}
             yield TimelineEntry(lead.routed_at, words)
         if lead.action == "DNC" and lead.closed_reason == ARCHIVED:
             yield TimelineEntry(lead.routed_at, _("Archived: do not contact, as set on the offer's page."))
-    if lead.answered_at:
+    if lead.offer.works_here and lead.answered_at:
         yield TimelineEntry(lead.answered_at, _("First answer to the customer."))
 
 
@@ -122,12 +124,14 @@ def _grouped(lead: Lead) -> Iterator[str]:
 def _edits(lead: Lead) -> Iterator[Event]:
     kind = ContentType.objects.get_for_model(Lead)
     log = LogEntry.objects.filter(content_type=kind, object_id=str(lead.pk)).select_related("user")
+    if not lead.offer.works_here:
+        log = log.exclude(action_flag=work.WORK)
     for entry in log.order_by("-action_time", "-pk")[:MOST]:
         if message := entry.get_change_message():
-            yield Event(entry.action_time, f"{entry.user}: {clip(message, FIELD)}")
+            yield Event(entry.action_time, f"{name_of(entry.user)}: {clip(message, FIELD)}")
 
 
 def _notes(lead: Lead) -> Iterator[Event]:
     for note in lead.notes.select_related("author").order_by("-created_at", "-pk")[:MOST]:
-        author = note.author or _("A former colleague")
+        author = name_of(note.author, _("A former colleague"))
         yield Event(note.created_at, f"{author}: {note.text}", note=True)

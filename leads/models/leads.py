@@ -72,23 +72,36 @@ class LeadQuerySet(models.QuerySet["Lead"]):
         return self.filter(is_test=False, is_sample=False, offer__is_demo=False)
 
     def worked_here(self) -> "LeadQuerySet":
-        """Leads that people work on here, not in their CRM; no tests, and none that was put away."""
-        return self.filter(is_test=False, archived_at=None).exclude(offer__worked_in=Offer.WorkedIn.CRM)
+        """Leads that people work on here, not in their CRM."""
+        return self._without(Offer.objects.filter(worked_in=Offer.WorkedIn.CRM))
+
+    def _without(self, offers: models.QuerySet[Offer]) -> "LeadQuerySet":
+        # By their ids: a condition on two tables is asked of every lead there is.
+        left_out = list(offers.order_by().values_list("pk", flat=True))
+        return self.exclude(offer__in=left_out) if left_out else self
+
+    def to_work_on(self) -> "LeadQuerySet":
+        """Leads that somebody here has to do something about: real ones that are worked on here, in sight.
+
+        None of the demo, which is for trying out, and none of who asked not to be contacted. Every number and list of
+        what waits for people begins here; `leads.work.wants_answer` says the same of one lead.
+        """
+        real = self.filter(is_test=False, is_sample=False, archived_at=None).exclude(action="DNC")
+        return real._without(Offer.objects.exclude(pk__in=Offer.objects.to_work_on().values("pk")))
 
     def unanswered(self) -> "LeadQuerySet":
-        """Leads that still wait for their first answer. Who asked not to be contacted waits for none."""
-        open_ = [Lead.Status.NEW, Lead.Status.WORKING]
-        return self.worked_here().filter(answered_at=None, status__in=open_).exclude(action="DNC")
+        """Leads that still wait for their first answer."""
+        return self.to_work_on().filter(answered_at=None, status__in=[Lead.Status.NEW, Lead.Status.WORKING])
 
     def answered_here(self) -> "LeadQuerySet":
         """Leads whose way to the first answer is known: not worked on in the CRM, nor imported long after they came."""
-        answered = self.filter(answered_at__isnull=False).exclude(offer__worked_in=Offer.WorkedIn.CRM)
+        answered = self.worked_here().filter(answered_at__isnull=False)
         return answered.exclude(submission__origin=Submission.Origin.IMPORT)
 
     def needing(self, user: Any, today: date) -> "LeadQuerySet":
         """Leads that this user should look at: theirs or nobody's, and new or with a follow-up that is due."""
         theirs = Q(owner=user.pk) | Q(owner=None)
-        return self.worked_here().filter(theirs, Q(status=Lead.Status.NEW) | Q(follow_up_on__lte=today))
+        return self.to_work_on().filter(theirs, Q(status=Lead.Status.NEW) | Q(follow_up_on__lte=today))
 
 
 class Lead(models.Model):

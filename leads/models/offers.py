@@ -25,6 +25,12 @@ LISTING_ID = RegexValidator(
 )
 
 
+class OfferQuerySet(models.QuerySet["Offer"]):
+    def to_work_on(self) -> "OfferQuerySet":
+        """Offers whose leads people have to work on here; not the demo's, which are for trying out."""
+        return self.filter(is_demo=False).exclude(worked_in=Offer.WorkedIn.CRM)
+
+
 class Offer(models.Model):
     """A listing in Partner Center."""
 
@@ -82,6 +88,8 @@ class Offer(models.Model):
     silence_told_at = models.DateTimeField(null=True, editable=False)
     is_demo = models.BooleanField(gettext_lazy("demo"), default=False, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = OfferQuerySet.as_manager()
 
     class Meta:
         ordering = ["title", "id"]

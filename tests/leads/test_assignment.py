@@ -55,7 +55,7 @@ def test_turns_go_round_also_after_the_last_one_has_left(
 @pytest.mark.parametrize(
     ("taken_for", "of", "said"),
     [
-        (["country DE", "action PLT"], 3, "Rule “EMEA”: country DE, action PLT; Bob's turn of 3"),
+        (["Germany", "Contact me"], 3, "Rule “EMEA”: Germany, Contact me; Bob was next of 3"),
         ([], 1, "Rule “EMEA”: any lead; all of these go to Bob"),
     ],
 )
@@ -64,7 +64,7 @@ def test_the_reason_says_what_was_looked_at_and_whose_turn_it_was(
 ) -> None:
     assert because("EMEA", taken_for, "Bob", of) == said
     assert is_a_rules(said)
-    assert len(because("E" * 100, ["country DE"] * 30, "Bob" * 50, of)) == 200
+    assert len(because("E" * 100, ["Germany"] * 30, "Bob" * 50, of)) == 200
 
 
 def test_a_rules_reason_is_known_in_every_language(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
@@ -104,7 +104,7 @@ def test_the_first_rule_that_takes_a_lead_gives_it_away(offer: Offer) -> None:
     rule("Mail", "charlie", offers=[other], position=1)
     german = cared(offer, **JANE, **DE, **PLT)
     assert owner_of(german) == "bob"
-    assert german.assigned_because == "Rule “Germany”: country DE, action PLT; all of these go to bob"
+    assert german.assigned_because == "Rule “Germany”: Germany, Contact me; all of these go to bob"
     assert owner_of(cared(other, **DE, **PLT)) == "charlie"
     assert owner_of(cared(offer, **DE)) == "erin"
 
@@ -117,7 +117,7 @@ def test_people_have_turns_through_batches(offer: Offer) -> None:
     care(*first)
     last = cared(offer, **PLT)
     assert [owner_of(lead) for lead in [*first, last]] == [*names, names[0], names[1]]
-    assert last.assigned_because == f"Rule “All”: any lead; {names[1]}'s turn of 3"
+    assert last.assigned_because == f"Rule “All”: any lead; {names[1]} was next of 3"
 
 
 @pytest.mark.django_db

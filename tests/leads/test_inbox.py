@@ -194,14 +194,6 @@ def test_a_row_says_state_owner_and_follow_up() -> None:
     assert f"New Nobody's Not answered Follow up on {today + timedelta(days=1)}" in row
 
 
-def test_of_a_lead_that_is_worked_on_in_the_crm_no_work_is_shown() -> None:
-    make_offer()
-    a_lead(make_offer("there", worked_in="crm"), owner=person("bob"))
-    (row,) = rows(signed_in("charlie"), "view=all")
-    for word in ("New", "bob", "Not answered", "answer first"):
-        assert word not in row
-
-
 def test_where_all_is_worked_on_in_the_crm_there_is_no_sign_of_work_at_all() -> None:
     a_lead(make_offer(worked_in="crm"))
     client = signed_in("charlie")
@@ -228,6 +220,9 @@ def test_where_all_is_worked_on_in_the_crm_there_is_no_sign_of_work_at_all() -> 
         ({"status": "closed", "owner": "charlie", "follow_up_on": timedelta(days=3)}, False),
         ({"owner": "bob", "follow_up_on": timedelta(days=0)}, False),
         ({"is_test": True}, False),
+        ({"is_sample": True}, False),
+        ({"action": "DNC"}, False),
+        ({"action": "DNC", "owner": "charlie", "follow_up_on": timedelta(days=0)}, False),
         ({"archived_at": NOW}, False),
     ],
 )
@@ -251,6 +246,17 @@ def test_the_inbox_opens_on_what_needs_whoever_opens_it() -> None:
     assert len(rows(client, "view=all")) == 2
     assert len(rows(signed_in("bob"), "owner=me")) == 1
     assert current(signed_in("bob"), "owner=me") == "Mine"
+
+
+def test_a_demo_is_for_trying_out_and_waits_for_nobody() -> None:
+    a_lead(make_offer("demo", is_demo=True))
+    client = signed_in("charlie")
+    assert current(client) == "All", "there is nothing else to look at yet"
+    assert len(rows(client)) == 1
+    make_offer()
+    assert current(client) == "Needs me"
+    for query in ("view=needs_me", "answer=open"):
+        assert rows(client, query) == []
 
 
 def test_who_works_on_no_lead_sees_them_all() -> None:

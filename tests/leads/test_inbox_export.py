@@ -104,11 +104,6 @@ def test_a_row_has_what_was_sent_beside_what_was_made_of_it() -> None:
     assert {name: row[name] for name in expected} == expected
 
 
-def test_of_a_lead_that_is_worked_on_in_the_crm_the_file_says_no_state() -> None:
-    a_lead(make_offer(worked_in="crm"))
-    assert as_csv(signed_in("bob"))[0]["State"] == ""
-
-
 def test_times_are_those_of_the_reader() -> None:
     timezone.activate(ZoneInfo("Europe/Berlin"))
     try:
