@@ -220,6 +220,7 @@ _DESTINATION_VALUES: Mapping[str, Reader] = {
     "max_per_second": _limit,
     "max_per_day": _limit,
     "keep_tries_days": _number,
+    "for_new_offers": _flag,
 }
 _ROUTE_VALUES: Mapping[str, Reader] = {"enabled": _flag, "only_actions": _texts, "needs_approval": _flag}
 
@@ -371,6 +372,7 @@ class _Plan:
         for entry in document["destinations"]:
             if "name" in entry.values:
                 self._destination(entry)
+        self._for_new_offers()
         for entry in document["routes"]:
             if {"offer", "destination"} <= entry.values.keys():
                 self._route(entry)
@@ -443,6 +445,17 @@ class _Plan:
         if spec and (planned.new or "settings" in entry.values):
             self._settings(planned, spec)
         self._rules(entry, spec)
+
+    def _for_new_offers(self) -> None:
+        """New offers send to one connection at most: to the file's, if it names one, and to no other then."""
+        named = [each for each in self.destinations.values() if each.entry.values.get("for_new_offers")]
+        for planned in named[1:]:
+            self.problems.add(
+                planned.entry.at("for_new_offers"),
+                f"New offers send to one connection only, and {named[0].entry.path} says so already.",
+            )
+        for planned in self.destinations.values() if named else ():
+            planned.row.for_new_offers = planned is named[0]
 
     def _settings(self, planned: Planned[Destination], spec: Spec) -> None:
         """Put the given settings over the stored ones, secrets included, and check them together."""
@@ -576,6 +589,9 @@ def _write(plan: _Plan, now: datetime) -> list[str]:
     rows: list[Planned[Any]] = [*plan.offers.values(), *plan.destinations.values(), *plan.routes.values()]
     for planned in rows:
         if planned.changed:
+            if isinstance(planned.row, Destination) and planned.row.for_new_offers:
+                others = planned.row.take_new_offers()
+                notes += [f"CRM connection {name}: new offers no longer send to it." for name in others]
             planned.row.save()
             said = _("{name}: added.") if planned.new else _("{name}: changed.")
             notes.append(said.format(name=planned.label))

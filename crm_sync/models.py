@@ -102,6 +102,13 @@ class Destination(models.Model):
                 raise ValidationError({name: _("At least 1.")})
         self.connector = spec.slug
 
+    def take_new_offers(self) -> list[str]:
+        """End it for whichever other connection new offers send to: there is one at most. Returns its name, if any."""
+        others = Destination.objects.filter(for_new_offers=True).exclude(pk=self.pk)
+        names = list(others.values_list("name", flat=True))
+        others.update(for_new_offers=False)
+        return names
+
     @property
     def spec(self) -> Spec:
         """What the connector declares, with the CRM's own fields where it told them.

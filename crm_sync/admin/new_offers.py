@@ -45,11 +45,9 @@ def take_over(request: HttpRequest, destination: Destination) -> None:
     """Before a connection is saved that new offers send to: there is one at most, and the last that was said counts."""
     if not destination.for_new_offers:
         return
-    others = Destination.objects.filter(for_new_offers=True).exclude(pk=destination.pk)
-    for other in others.values_list("name", flat=True):
+    for other in destination.take_new_offers():
         said = _("New offers send to %(crm)s from now on, and no longer to %(other)s.")
         tell(request, said % {"crm": destination.name, "other": other})
-    others.update(for_new_offers=False)
 
 
 def connect(request: HttpRequest, offers: Sequence[Offer]) -> Iterator[Notice]:

@@ -279,6 +279,7 @@ Change = Callable[[dict[str, Any]], object]
         (lambda d: d["destinations"][1].update(max_in_flight=True), "destinations[1].max_in_flight: This must be a whole number"),
         (lambda d: d["destinations"][1].update(max_per_day=0), "destinations[1].max_per_day: At least 1."),
         (lambda d: d["destinations"][1].update(max_per_second="5"), "destinations[1].max_per_second: This must be a whole number"),
+        (lambda d: d["destinations"][1].update(for_new_offers="hook"), "destinations[1].for_new_offers: This must be true or false"),
         (lambda d: d["destinations"][1].pop("settings"), "destinations[1].settings.url: Address is required."),
         (lambda d: d["destinations"][1].update(settings=[]), "destinations[1].settings: This must be an object of texts"),
         (lambda d: d["destinations"][1]["settings"].update(url=7), "destinations[1].settings.url: This must be text in quotes"),
@@ -349,6 +350,36 @@ def test_applying_again_changes_nothing(alices: dict[str, Any]) -> None:
     assert everything() == before
     assert again.document == first.document
     assert again.notes == ["Nothing to change."]
+
+
+def for_new_offers() -> list[str]:
+    return list(Destination.objects.filter(for_new_offers=True).values_list("name", flat=True))
+
+
+def test_new_offers_send_to_the_connection_of_the_file_and_to_no_other(alices: dict[str, Any]) -> None:
+    table, hook = alices["destinations"]
+    table["for_new_offers"] = True
+    apply(alices)
+    assert for_new_offers() == ["table"]
+    notes = apply({"destinations": [hook | {"for_new_offers": True}]}).notes
+    assert for_new_offers() == ["hook"]
+    assert "CRM connection table: new offers no longer send to it." in notes
+    del table["for_new_offers"]
+    apply(alices)
+    assert for_new_offers() == ["hook"], "what the file does not mention stays"
+    table["for_new_offers"] = True
+    apply(alices)
+    assert for_new_offers() == ["table"], "also where the file names the one that loses it"
+    exported = config.export().document["destinations"]
+    assert [(each["name"], each["for_new_offers"]) for each in exported] == [("hook", False), ("table", True)]
+
+
+def test_new_offers_send_to_one_connection_only(alices: dict[str, Any]) -> None:
+    for destination in alices["destinations"]:
+        destination["for_new_offers"] = True
+    assert problems(alices) == [
+        "destinations[1].for_new_offers: New offers send to one connection only, and destinations[0] says so already."
+    ]
 
 
 def test_what_the_file_does_not_mention_stays(alices: dict[str, Any]) -> None:
@@ -763,6 +794,7 @@ DESTINATIONS = st.lists(
             "max_per_second": st.none() | st.integers(1, 100),
             "max_per_day": st.none() | st.integers(1, 100_000),
             "keep_tries_days": st.integers(0, 1000),
+            "for_new_offers": st.just(False),
         },
     ),
     min_size=1,
