@@ -202,8 +202,8 @@ def questions() -> Iterator[Notice]:
         waiting = route.waiting_leads().filter(pk__in=newest).count()
         if waiting:
             said = ngettext(
-                "%(number)s lead came before and was not sent: %(route)s. Send them, or from now on?",
-                "%(number)s leads came before and were not sent: %(route)s. Send them, or from now on?",
+                "%(number)s lead came before and was not sent: %(route)s. Decide whether it is.",
+                "%(number)s leads came before and were not sent: %(route)s. Decide whether they are.",
                 waiting,
             )
             number, name = (

@@ -19,8 +19,10 @@ from crm_sync.admin.groups import Like
 from crm_sync.admin.pages import require, tell
 from crm_sync.models import Delivery
 from leads import ports
+from leads.counting import Count
 
 RETRY = "crm_sync.retry_delivery"
+MOST = 10_000  # at once: what one request can do in seconds
 SHOWN = 10
 CHUNK = 500
 NEEDED = ("lead__offer", "route__offer", "destination__state__paused_by")
@@ -114,15 +116,18 @@ def all_like_this(page: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
 
 
 def _do(bulk: Bulk, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:
-    pks = list(_chosen(bulk, deliveries).order_by("created_at", "pk").values_list("pk", flat=True))
+    chosen = _chosen(bulk, deliveries).order_by("created_at", "pk").values_list("pk", flat=True)
+    pks = list(chosen[: MOST + 1])
     done = 0
-    for start in range(0, len(pks), CHUNK):
-        chunk = pks[start : start + CHUNK]
+    for start in range(0, len(pks[:MOST]), CHUNK):
+        chunk = pks[start : min(start + CHUNK, MOST)]
         if bulk is APPROVING:
             _log_approval(request, chunk)
         done += by_hand.retry(chunk, at=clock.now(), duplicates=True)
     ports.ring()
-    tell(request, bulk.done(done) % {"number": f"{done:,}"})
+    said = bulk.done(done) % {"number": f"{done:,}"}
+    more = _("More match: do the same again for the next %(most)s.") % {"most": f"{MOST:,}"}
+    tell(request, f"{said} {more}" if len(pks) > MOST else said)
 
 
 def _log_approval(request: HttpRequest, pks: Sequence[int]) -> None:
@@ -145,7 +150,8 @@ def _ask(
     back: str,
 ) -> HttpResponse | None:
     chosen = _chosen(bulk, deliveries)
-    count = chosen.count()
+    found = chosen.order_by()[: MOST + 1].count()
+    count = min(found, MOST)
     if not count:
         tell(request, bulk.nothing(), messages.WARNING)
         return None
@@ -156,7 +162,8 @@ def _ask(
         "title": bulk.ask(count) % {"number": f"{count:,}"},
         "button": bulk.button() % {"number": f"{count:,}"},
         "effect": bulk.effect(),
-        "left": deliveries.count() - count,
+        "most": f"{MOST:,}" if found > MOST else "",
+        "left": "" if found > MOST else _left(deliveries, count),
         "left_because": bulk.left(),
         "first": [tries.discreetly(request, sending) for sending in first],
         "held_up": {sending.destination.name: waits for sending in first if (waits := _waits(sending))},
@@ -166,6 +173,12 @@ def _ask(
         "media": page.media,
     }
     return TemplateResponse(request, "admin/crm_sync/delivery/retry.html", context)
+
+
+def _left(deliveries: QuerySet[Delivery], count: int) -> Count:
+    """How many it is not done to, where it is done to `count`."""
+    left = deliveries.order_by()[: count + MOST + 1].count() - count
+    return Count.at_least(MOST) if left > MOST else Count(left)
 
 
 def after_retry(sending: Delivery) -> str:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm_sync import sending_words
-from crm_sync.admin import groups
+from crm_sync.admin import groups, retrying
 from crm_sync.models import Attempt, Delivery, DemoRecord, DestinationState
 from crm_sync.outcomes import Rejected, RetryLater
 from leads import ports
@@ -374,6 +374,27 @@ def test_all_that_match_are_one_choice() -> None:
     assert Delivery.objects.filter(state="waiting").count() == 60
 
 
+def test_of_very_many_the_oldest_are_retried_and_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrying, "MOST", 3)
+    demo = Demo()
+    sendings = [demo.owe(state="rejected", reason="No") for _ in range(5)]
+    for _ in range(4):
+        demo.owe(state="cancelled")
+    data = {"action": "retry_selected", "select_across": "1", "_selected_action": str(sendings[0].pk)}
+    client = signed_in("bob")
+    text = press(client, f"{LIST}?state=rejected", **data)
+    assert "Retry 3 sendings now?" in text
+    assert "More than 3 match. The oldest 3 are done now; then do the same again for the rest." in text
+    text = press(client, f"{LIST}?state=rejected", **data, confirm="yes")
+    assert "3 sendings are tried again now. More match: do the same again for the next 3." in text
+    waiting = Delivery.objects.filter(state="waiting")
+    assert {sent.pk for sent in waiting} == {sent.pk for sent in sendings[:3]}
+    waiting.update(state="cancelled")
+    text = press(client, LIST, **data)
+    assert "Retry 2 sendings now?" in text
+    assert "3+ of the chosen are left alone" in text
+
+
 def test_nothing_to_retry_is_said() -> None:
     sent = Demo().owe(state="cancelled")
     text = press(signed_in("bob"), LIST, action="retry_selected", _selected_action=str(sent.pk))
@@ -719,8 +740,13 @@ def test_who_may_not_see_sendings_sees_none_on_a_lead() -> None:
         ({}, {"rules": None}, {}, "Waiting: field mapping not published"),
         ({"action": "DNC"}, {}, {"dnc_policy": "archive"}, "Stays here: do not contact"),
         ({"action": "INS"}, {"only_actions": ["PLT"]}, {}, "Stays here: no route takes this action"),
-        ({}, {"send_from": timezone.now() + timedelta(days=1)}, {}, "Stays here: sent from now on only"),
-        ({}, {}, {}, "Waiting: send it, or from now on?"),
+        (
+            {},
+            {"send_from": timezone.now() + timedelta(days=1)},
+            {},
+            "Stays here: it came before, and only later leads are sent",
+        ),
+        ({}, {}, {}, "Waiting: it came before, and nobody has decided whether it is sent"),
     ],
 )
 def test_a_lead_that_was_not_sent_says_why(
