@@ -43,19 +43,17 @@ class RuleForm(forms.ModelForm):
         required=False,
         widget=forms.CheckboxSelectMultiple,
         label=gettext_lazy("Offers"),
-        help_text=gettext_lazy("None ticked: any offer."),
     )
     actions = forms.MultipleChoiceField(
         required=False,
         widget=forms.CheckboxSelectMultiple,
         label=gettext_lazy("What the customer did"),
-        help_text=gettext_lazy("None ticked: any action."),
     )
     countries = forms.MultipleChoiceField(
         required=False,
         widget=forms.CheckboxSelectMultiple,
         label=gettext_lazy("Countries"),
-        help_text=gettext_lazy("None ticked: any country, also where the lead names none."),
+        help_text=gettext_lazy("With none ticked, also leads that name no country."),
     )
     people = PeopleField(
         get_user_model()._default_manager.none(),
@@ -67,9 +65,14 @@ class RuleForm(forms.ModelForm):
 
     class Meta:
         model = AssignmentRule
-        fields = ("name", "enabled", "offers", "actions", "countries", "people")
-        labels = {"name": gettext_lazy("Name"), "enabled": gettext_lazy("Enabled")}
+        fields = ("name", "enabled", "position", "offers", "actions", "countries", "people")
+        labels = {
+            "name": gettext_lazy("Name"),
+            "enabled": gettext_lazy("Enabled"),
+            "position": gettext_lazy("Position"),
+        }
         help_texts = {
+            "position": gettext_lazy("The rule with the lowest number is asked first."),
             "name": gettext_lazy("Stands on the page of each lead that it gives away: “EMEA contact me”."),
             "enabled": gettext_lazy("A rule that is off is passed over."),
         }
@@ -122,13 +125,14 @@ class AssignmentRuleAdmin(admin.ModelAdmin):
     sortable_by = ()
     actions = None
     fieldsets = (
-        (None, {"fields": ("name", "enabled")}),
+        (None, {"fields": ("name", "enabled", "position")}),
         (
             gettext_lazy("Which leads it takes"),
             {
                 "fields": ("offers", "actions", "countries"),
                 "description": gettext_lazy(
-                    "A lead has to meet all of it. Rules are asked from top to bottom."
+                    "It takes a lead that fits all three: an offer, an action and a country that are ticked. "
+                    "Where nothing is ticked, any will do."
                 ),
             },
         ),
@@ -185,9 +189,13 @@ class AssignmentRuleAdmin(admin.ModelAdmin):
         more = {**ONE_BUTTON, "warning": warning(rule) if rule else "", "may_try": _may_try(request)}
         return super().change_view(request, object_id, form_url, {**more, **(extra_context or {})})
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """A new rule is asked last."""
+        last = AssignmentRule.objects.aggregate(last=Max("position"))["last"] or 0
+        return {"position": last + 1, **super().get_changeform_initial_data(request)}
+
     def save_model(self, request: HttpRequest, obj: AssignmentRule, form: Any, change: bool) -> None:
         if not change:
-            obj.position = (AssignmentRule.objects.aggregate(last=Max("position"))["last"] or 0) + 1
             return super().save_model(request, obj, form, change)
         # Not whose turn it is: a worker may give a lead away at this moment.
         names = [name for name in form.changed_data if name not in {"offers", "people"}]

@@ -70,6 +70,11 @@ class LeadList(PagedList):
         return [spec for spec in shown if works or not isinstance(spec, WorkFilter)]
 
     @property
+    def wrong_filter(self) -> bool:
+        """Whether a field of the form says something that nothing can match."""
+        return any(getattr(spec, "wrong", "") for spec in self.form_fields)
+
+    @property
     def kept(self) -> list[tuple[str, str]]:
         """What of the query the form of the filters carries along, as no field of it says it."""
         in_form = {name for spec in self.form_fields for name in spec.expected_parameters()}

@@ -192,6 +192,12 @@ class DatesFilter(ListFilter):
                     said = _("“%(value)s” after %(label)s is no date; write it as 2026-11-27.")
                     messages.warning(request, said % {"value": clip(value, LONGEST), "label": label})
 
+    @property
+    def wrong(self) -> str:
+        """Why no lead can match; "" where some may."""
+        first, last = self.days.get("from"), self.days.get("to")
+        return _("From is after To: no day lies between them.") if first and last and first > last else ""
+
     def has_output(self) -> bool:
         return True
 

@@ -138,6 +138,7 @@ def urls(page: admin.ModelAdmin) -> list[URLPattern]:
         "answered": _answered,
         "take": _take,
         "qualify": _qualify,
+        "reopen": _reopen,
         "close": _close,
         "follow-up": _follow_up,
     }
@@ -205,8 +206,17 @@ def _take(request: HttpRequest, lead: Lead, now: datetime) -> str:
 
 
 def _qualify(request: HttpRequest, lead: Lead, now: datetime) -> str:
+    if lead.status == Lead.Status.CLOSED:
+        raise Refused(_("This lead is closed. Open it again first."))
     work.set_status(lead, Lead.Status.QUALIFIED, request.user, now)
     return _("Qualified.")
+
+
+def _reopen(request: HttpRequest, lead: Lead, now: datetime) -> str:
+    if lead.status != Lead.Status.CLOSED:
+        raise Refused(_("This lead is open already."))
+    work.set_status(lead, Lead.Status.WORKING, request.user, now)
+    return _("Open again: it is being worked on.")
 
 
 class ReasonForm(forms.Form):

@@ -16,7 +16,13 @@ pytestmark = pytest.mark.django_db
 
 RULES, TRY = "/admin/leads/assignmentrule/", "/admin/leads/assignmentrule/try/"
 TEMPLATES, HOURS = "/admin/leads/answertemplate/", "/admin/leads/workinghours/"
-GIVEN = {"name": "EMEA contact me", "enabled": "on", "actions": ["PLT"], "countries": ["DE", "AT"]}
+GIVEN = {
+    "name": "EMEA contact me",
+    "enabled": "on",
+    "position": "1",
+    "actions": ["PLT"],
+    "countries": ["DE", "AT"],
+}
 TEXT = {
     "name": "Ours",
     "action": "PLT",
@@ -59,7 +65,8 @@ def test_a_rule_is_added_by_ticking_boxes_and_comes_last() -> None:
     offer = make_offer()
     rule("First", "erin", position=4)
     people = sorted(person(name).pk for name in ("bob", "charlie"))
-    said = send(f"{RULES}add/", {**GIVEN, "offers": [offer.pk], "people": people})
+    position = signed_in("bob").get(f"{RULES}add/").context["adminform"].form.initial["position"]
+    said = send(f"{RULES}add/", {**GIVEN, "position": position, "offers": [offer.pk], "people": people})
     assert "EMEA contact me" in said
     made = AssignmentRule.objects.get(name="EMEA contact me")
     assert (made.position, made.actions, made.countries) == (5, ["PLT"], ["DE", "AT"])
@@ -80,6 +87,15 @@ def test_a_rule_offers_people_who_can_work_on_leads_and_no_action_that_nobody_ma
 def test_a_rule_needs_somebody() -> None:
     assert "Tick at least one person." in send(f"{RULES}add/", GIVEN)
     assert not AssignmentRule.objects.exists()
+
+
+def test_a_rule_says_its_place_among_the_others_on_its_page() -> None:
+    made = rule("First", "bob", position=4)
+    form = signed_in("bob").get(f"{RULES}{made.pk}/change/").context["adminform"].form
+    assert form["position"].value() == 4
+    send(f"{RULES}{made.pk}/change/", {**GIVEN, "position": "9", "people": [person("bob").pk]})
+    made.refresh_from_db()
+    assert made.position == 9
 
 
 def test_the_order_is_changed_in_the_list() -> None:

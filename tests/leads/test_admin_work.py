@@ -19,6 +19,7 @@ BUTTONS = {
     "answered": {},
     "take": {},
     "qualify": {},
+    "reopen": {},
     "close": {"reason": "Bought"},
     "follow_up": {"on": "2199-01-01"},
 }
@@ -133,10 +134,18 @@ def test_closing_ends_the_reminder_of_before(lead: Lead) -> None:
     assert lead.follow_up_on is not None
 
 
-def test_qualifying_a_closed_lead_takes_its_reason_away(lead: Lead) -> None:
+def test_a_closed_lead_is_opened_again_before_it_is_qualified(lead: Lead) -> None:
+    assert "Open it again" not in page(lead)
+    assert "This lead is open already." in press(lead, "reopen")
     press(lead, "close", reason="Bought")
-    press(lead, "qualify")
-    assert (lead.status, lead.closed_reason) == (Lead.Status.QUALIFIED, "")
+    text = page(lead)
+    assert ">Qualify<" not in text
+    assert ">Open it again<" in text
+    assert "This lead is closed. Open it again first." in press(lead, "qualify")
+    assert (lead.status, lead.closed_reason) == (Lead.Status.CLOSED, "Bought")
+    assert "Open again: it is being worked on." in press(lead, "reopen")
+    assert (lead.status, lead.closed_reason) == (Lead.Status.WORKING, "")
+    assert "charlie: Status: Closed → Working" in page(lead)
 
 
 def test_a_second_press_changes_and_logs_nothing(lead: Lead) -> None:

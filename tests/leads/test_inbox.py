@@ -383,6 +383,19 @@ def test_what_is_no_date_is_told_and_left_out() -> None:
     assert len(rows(signed_in("charlie"), "from=yesterday")) == 1
 
 
+def test_days_in_the_wrong_order_are_told_at_their_fields() -> None:
+    a_lead(make_offer(), at=NOW)
+    client, said = signed_in("charlie"), "From is after To: no day lies between them."
+    html = html_of(client, "from=2026-11-28&to=2026-11-27")
+    assert html.count(said) == 1
+    assert html.count('aria-describedby="filter-wrong"') == 2
+    assert '<details class="filters" open>' in html, "the fields are in sight"
+    for query in ("from=2026-11-27&to=2026-11-27", "from=2026-11-28", "view=all"):
+        html = html_of(client, query)
+        assert said not in html
+        assert '<details class="filters">' in html
+
+
 def test_a_search_looks_among_all_leads_whatever_view_it_was_begun_in() -> None:
     a_lead(make_offer(), status="closed")
     html = html_of(signed_in("charlie"), "view=needs_me&country=US")
