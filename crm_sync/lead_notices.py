@@ -12,15 +12,12 @@ from crm_sync import sending_words
 from crm_sync import wording as words
 from crm_sync.admin import tries
 from crm_sync.connection_notices import AT_MOST
-from crm_sync.models import Delivery, MappingVersion, Route
+from crm_sync.models import LOOKED_AT, Delivery, MappingVersion, Route
 from leads.models import Lead, Offer
 from leads.ports import Notice
 
 MOST_READ = 200  # of what is told together
 CAP = 10_000  # leads counted
-# An offer's newest leads, among which those are counted that a route has not sent: to find none among a million that
-# were sent each would be read. The route's own page counts them all.
-LOOKED_AT = 200
 MOST_ROUTES = 20
 
 
@@ -198,8 +195,7 @@ def questions() -> Iterator[Notice]:
     published = MappingVersion.objects.filter(route=OuterRef("pk"), state=MappingVersion.State.PUBLISHED)
     live = Route.objects.filter(Exists(published), enabled=True, offer__enabled=True)
     for route in live.select_related("offer", "destination")[:MOST_ROUTES]:
-        newest = Lead.objects.filter(offer=route.offer_id).order_by("-received_at").values("pk")[:LOOKED_AT]
-        waiting = route.waiting_leads().filter(pk__in=newest).count()
+        waiting = route.newest_waiting_leads().count()
         if waiting:
             said = ngettext(
                 "%(number)s lead came before and was not sent: %(route)s. Decide whether it is.",

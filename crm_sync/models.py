@@ -293,6 +293,11 @@ class Outage(models.Model):
 # --- Routes and mappings -------------------------------------------------------------------------------------
 
 
+# An offer's newest leads, among which those are counted that a route has not sent: to find none among a million that
+# were sent each would be read. The route's own page counts them all.
+LOOKED_AT = 200
+
+
 class Route(models.Model):
     """Offer -> destination, with its conditions."""
 
@@ -361,6 +366,11 @@ class Route(models.Model):
                 chosen |= Q(action__iexact=code)
             leads = leads.filter(chosen)
         return leads
+
+    def newest_waiting_leads(self) -> models.QuerySet[Lead]:
+        """Those of them among the offer's newest LOOKED_AT."""
+        newest = Lead.objects.filter(offer=self.offer_id).order_by("-received_at").values("pk")[:LOOKED_AT]
+        return self.waiting_leads().filter(pk__in=newest)
 
 
 class MappingVersionQuerySet(models.QuerySet["MappingVersion"]):

@@ -35,9 +35,14 @@ def count(queryset: QuerySet[Any], *, at_least: int = 0) -> Count:
     """How many rows, up to MOST; `at_least`, which the caller knows, where counting them takes too long."""
     try:
         with _patiently():
-            number = queryset.order_by()[: MOST + 1].count()
+            return up_to_most(queryset)
     except _TakesTooLong:
         return Count.at_least(at_least)
+
+
+def up_to_most(queryset: QuerySet[Any]) -> Count:
+    """How many rows, up to MOST: for those that an index finds one after the other."""
+    number = queryset.order_by()[: MOST + 1].count()
     return Count.at_least(MOST) if number > MOST else Count(number)
 
 

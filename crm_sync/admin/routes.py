@@ -25,7 +25,7 @@ from crm_sync.forms import NewRouteForm, RouteForm
 from crm_sync.mapping import unmapped_required
 from crm_sync.mapping_owner import Owner
 from crm_sync.models import Delivery, Route
-from leads import ports
+from leads import counting, ports
 
 CAP = 10_000  # sendings counted for a page
 SEND_WAITING = "crm_sync.send_waiting_delivery"
@@ -226,7 +226,7 @@ def _page(request: HttpRequest, route: Route, may: dict[str, bool]) -> dict[str,
         "held": held(route).count(),
         "approvals": _approvals(request, route),
         "question": question(route),
-        "waiting_unpublished": route.waiting_leads().count() if live is None else 0,
+        "waiting_unpublished": counting.up_to_most(route.waiting_leads()) if live is None else 0,
         "sees_leads": request.user.has_perm("leads.view_lead"),
         "may": may,
         "may_edit_rows": may_change(request, owner),

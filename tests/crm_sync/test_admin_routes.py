@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from crm_sync import publishing
 from crm_sync.mapping import Rule
 from crm_sync.models import Delivery, DestinationState, MappingVersion, Route
-from leads import ports
+from leads import counting, ports
 from leads.models import Lead
 from tests.crm_sync import sending
 from tests.crm_sync.mapping_screen import publish, save
@@ -293,6 +294,21 @@ def test_the_offer_says_where_its_leads_go() -> None:
     assert "Sends to Demo CRM demo Working Field mapping: Live v1" in text
     demo.lead()
     assert "1 lead came before and was not sent" in text_of(signed_in("dave"), url_of(demo.offer))
+
+
+def test_nobody_waits_for_the_exact_number_of_very_many_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "PATIENCE", 2.0)
+    monkeypatch.setattr(counting, "MOST", 2)
+    demo, alone = Demo(), sending.make_offer()
+    for _ in range(3):
+        demo.lead()
+        sending.make_lead(alone)
+    assert "2+ leads came before and were not sent" in text_of(signed_in("dave"), url_of(demo.offer))
+    assert "2+ wait now." in text_of(signed_in("dave"), url_of(alone))
+    route = Route.objects.create(offer=alone, destination=demo.destination)
+    Lead.objects.update(routed_at=timezone.now())
+    assert "2+ leads wait for the field mapping." in text_of(signed_in("dave"), url_of(alone))
+    assert "2+ leads wait." in text_of(signed_in("dave"), url_of(route))
 
 
 def test_an_offer_without_a_crm_says_that_leads_wait() -> None:
