@@ -1,16 +1,28 @@
 """Pure: what time it is where a customer sits, so that nobody is called in the middle of the night.
 
 Where that is, the phone number says, else the country. A country of several time zones gives the earliest and the
-latest of its times: which of them is the customer's, nobody said.
+latest of its times, and in how much of it people are at work: which of them is the customer's, nobody said.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from functools import cache
 from zoneinfo import ZoneInfo
 
 import phonenumbers
 from babel.core import get_global
+
+OPENS, CLOSES = 9, 17  # office hours, where nobody has said other ones; Monday to Friday
+
+
+class AtWork(Enum):
+    """In how many of a country's time zones it is office hours."""
+
+    EVERYWHERE = "everywhere"
+    SOMEWHERE = "somewhere"
+    NOWHERE = "nowhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +32,7 @@ class There:
     country: str
     earliest: datetime
     latest: datetime
+    at_work: AtWork
 
     @property
     def is_one_time(self) -> bool:
@@ -31,8 +44,15 @@ def there(phone: str, country: str, now: datetime) -> There | None:
     for code in (region(phone), country):
         times = sorted((now.astimezone(zone) for zone in _zones(code)), key=_offset)
         if times:
-            return There(code, times[0], times[-1])
+            return There(code, times[0], times[-1], _at_work(times))
     return None
+
+
+def _at_work(times: Sequence[datetime]) -> AtWork:
+    found = {time.weekday() < 5 and OPENS <= time.hour < CLOSES for time in times}
+    if len(found) > 1:
+        return AtWork.SOMEWHERE
+    return AtWork.EVERYWHERE if found == {True} else AtWork.NOWHERE
 
 
 def region(phone: str) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from leads import local_time, tidy
 from leads.admin.original import Fact
@@ -59,6 +59,12 @@ def _only_spaced(sent: str, number: str) -> bool:
 
 # Their time
 
+_AT_WORK = {
+    local_time.AtWork.EVERYWHERE: gettext_lazy("office hours"),
+    local_time.AtWork.SOMEWHERE: gettext_lazy("office hours in part of it"),
+    local_time.AtWork.NOWHERE: gettext_lazy("no office hours now"),
+}
+
 
 def _there(lead: Lead, now: datetime) -> local_time.There | None:
     return local_time.there(lead.tidy_phone, lead.tidy_country or country_code(lead.country), now)
@@ -74,16 +80,20 @@ def _where(lead: Lead, found: local_time.There) -> str:
 
 
 def clocks(found: local_time.There, mine: datetime) -> str:
-    """What their clocks show, and how far ahead of them this user's is: "09:12 there, Tuesday; you are 6 h ahead"."""
+    """What their clocks show, and how far ahead of them this user's is: "09:12 there, Tuesday; you are 6 h ahead".
+
+    Of several time zones: "07:12 to 12:12 there, Tuesday: office hours in part of it; you are 6 h to 11 h ahead".
+    """
     shown = {"time": f"{found.earliest:%H:%M}", "day": date_format(found.earliest, "l")}
     if found.is_one_time:
         there = _("%(time)s there, %(day)s") % shown
     else:
         shown |= {"until": f"{found.latest:%H:%M}", "last_day": date_format(found.latest, "l")}
         if shown["day"] == shown["last_day"]:
-            there = _("between %(time)s and %(until)s there, %(day)s") % shown
+            there = _("%(time)s to %(until)s there, %(day)s") % shown
         else:
-            there = _("between %(time)s on %(day)s and %(until)s on %(last_day)s there") % shown
+            there = _("%(time)s on %(day)s to %(until)s on %(last_day)s there") % shown
+        there = f"{there}: {_AT_WORK[found.at_work]}"
     return f"{there}; {_difference(*local_time.ahead(found, mine))}"
 
 
@@ -93,7 +103,8 @@ def _difference(least: timedelta, most: timedelta) -> str:
     if least == most == nothing:
         return _("the same time as yours")
     if least < nothing < most:
-        return _("you may be ahead or behind")
+        shown = {"ahead": _hours(most), "behind": _hours(-least)}
+        return _("you are between %(behind)s behind and %(ahead)s ahead") % shown
     near, far = sorted((abs(least), abs(most)))
     shown = {"near": _hours(near), "far": _hours(far)}
     if near == far:
