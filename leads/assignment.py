@@ -48,11 +48,15 @@ def next_in_turn(people: Sequence[int], last: int | None) -> int:
     return next((index for index, person in enumerate(people) if last is not None and person > last), 0)
 
 
-def because(rule: str, taken_for: Sequence[str], person: str, of: int) -> str:
-    """Why a lead is somebody's: the rule, what of the lead it looked at in words, and whose turn it was."""
+def because(rule: str, taken_for: Sequence[str], person: str, of: int, *, tried: bool = False) -> str:
+    """Why a lead is somebody's: the rule, what of the lead it looked at in words, and whose turn it was.
+
+    `tried`: why it would be.
+    """
     what = ", ".join(taken_for) or _("any lead")
     turn = (
-        _("%(person)s was next of %(of)s") % {"person": person, "of": of}
+        (_("%(person)s is next of %(of)s") if tried else _("%(person)s was next of %(of)s"))
+        % {"person": person, "of": of}
         if of > 1
         else _("all of these go to %(person)s") % {"person": person}
     )
@@ -96,8 +100,9 @@ class Rule:
     def next_person(self) -> AbstractBaseUser:
         return self.people[next_in_turn([person.pk for person in self.people], self.row.last_person_id)]
 
-    def because(self, lead: Lead) -> str:
-        return because(self.row.name, self.taken_for(lead), name_of(self.next_person), len(self.people))
+    def because(self, lead: Lead, *, tried: bool = False) -> str:
+        person = name_of(self.next_person)
+        return because(self.row.name, self.taken_for(lead), person, len(self.people), tried=tried)
 
 
 def with_people(rows: Iterable[AssignmentRule]) -> list[Rule]:

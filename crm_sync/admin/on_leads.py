@@ -80,8 +80,8 @@ def _why_no_route(lead: Lead, routes: Sequence[Route]) -> str:
     if not taking:
         return _("Stays here: no route takes this action")
     if all(route.send_from and lead.received_at < route.send_from for route in taking):
-        return _("Stays here: it came before, and only later leads are sent")
-    return _("Waiting: it came before, and nobody has decided whether it is sent")
+        return _("Stays here: only later leads are sent")
+    return _("Waiting: not decided yet whether it is sent")
 
 
 class SendingColumn:

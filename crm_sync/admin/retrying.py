@@ -155,7 +155,8 @@ def _ask(
     if not count:
         tell(request, bulk.nothing(), messages.WARNING)
         return None
-    first = list(chosen.select_related(*NEEDED).defer("destination__secrets")[:SHOWN])
+    oldest = chosen.select_related(*NEEDED).defer("destination__secrets").order_by("created_at", "pk")
+    first = list(oldest[: min(count, SHOWN)])
     context: dict[str, Any] = {
         **page.admin_site.each_context(request),
         "opts": page.opts,

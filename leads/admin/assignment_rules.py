@@ -287,7 +287,9 @@ def _tried(leads: Iterable[Lead]) -> list[Tried]:
     for lead in leads:
         lead.tidy_country = lead.tidy_country or countries.country_code(lead.country)
         rule = assignment.first_that_takes(rules, lead)
-        said = _why_none(lead) or (rule.because(lead) if rule else _("No rule takes it: nobody gets it."))
+        said = _why_none(lead) or (
+            rule.because(lead, tried=True) if rule else _("No rule takes it: nobody gets it.")
+        )
         found.append(
             Tried(
                 lead,

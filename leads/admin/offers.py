@@ -57,6 +57,10 @@ class OfferForm(SchemaForm):
             "title": gettext_lazy("As it stands in the marketplace."),
             "publisher_id": gettext_lazy("In Partner Center: Account settings, Identifiers."),
             "offer_id": gettext_lazy("In Partner Center, on the offer's overview."),
+            "worked_in": gettext_lazy(
+                "In the CRM hides owners, states, notes and answers of this offer's leads. Nothing is lost: "
+                "set to Here again, they show again."
+            ),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -744,9 +744,9 @@ def test_who_may_not_see_sendings_sees_none_on_a_lead() -> None:
             {},
             {"send_from": timezone.now() + timedelta(days=1)},
             {},
-            "Stays here: it came before, and only later leads are sent",
+            "Stays here: only later leads are sent",
         ),
-        ({}, {}, {}, "Waiting: it came before, and nobody has decided whether it is sent"),
+        ({}, {}, {}, "Waiting: not decided yet whether it is sent"),
     ],
 )
 def test_a_lead_that_was_not_sent_says_why(

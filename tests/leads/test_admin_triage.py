@@ -156,7 +156,7 @@ def test_trying_says_of_each_lead_which_rule_would_take_it_and_changes_nothing()
     post(crm)
     text = text_of(TRY)
     turn = min(person("bob"), person("charlie"), key=lambda each: each.pk)
-    assert f"Rule “Germany”: Germany; {turn} was next of 2" in text
+    assert f"Rule “Germany”: Germany; {turn} is next of 2" in text
     for words in ("No rule takes it", "Do not contact: nobody gets it.", "are worked on in the CRM"):
         assert words in text
     assert not Lead.objects.exclude(owner=None).exists()
