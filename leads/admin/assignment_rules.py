@@ -1,33 +1,30 @@
 """Assignment rules.
 
 The list: a partner manager came to see who gets which lead, and in which order the rules are asked. The page of one: to
-change that, in boxes to tick. *Try them* answers the question behind both: who would get these leads?
+change that, in boxes to tick. *Try them*, in trying_rules, answers the question behind both: who would get these leads?
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Max, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from leads import assignment, countries, work
+from leads import countries, work
+from leads.admin import trying_rules
 from leads.admin.choosing import ONE_BUTTON, action_choices, country_choices, in_words, offers_to_work_on
-from leads.models import AssignmentRule, Lead, Offer
+from leads.models import AssignmentRule, Offer
 from leads.people import name_of
-from leads.wording import clip, when
+from leads.wording import clip
 
-TRIED = 20  # leads
 NAMED = 5  # of a long list, on screen
 
 
@@ -150,7 +147,11 @@ class AssignmentRuleAdmin(admin.ModelAdmin):
         )  # in words, for who may only look
 
     def get_urls(self) -> list[URLPattern]:
-        attempt = path("try/", self.admin_site.admin_view(self.attempt), name="leads_assignmentrule_try")
+        attempt = path(
+            "try/",
+            self.admin_site.admin_view(partial(trying_rules.attempt, self)),
+            name="leads_assignmentrule_try",
+        )
         return [attempt, *super().get_urls()]
 
     # The list
@@ -159,7 +160,7 @@ class AssignmentRuleAdmin(admin.ModelAdmin):
         return super().get_queryset(request).prefetch_related("offers", "people")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        more = {"worked_here": work.is_done_here(request), "may_try": _may_try(request)}
+        more = {"worked_here": work.is_done_here(request), "may_try": trying_rules.may_try(request)}
         return super().changelist_view(request, {**more, **(extra_context or {})})
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
@@ -186,7 +187,11 @@ class AssignmentRuleAdmin(admin.ModelAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         rule = self.get_object(request, object_id)
-        more = {**ONE_BUTTON, "warning": warning(rule) if rule else "", "may_try": _may_try(request)}
+        more = {
+            **ONE_BUTTON,
+            "warning": warning(rule) if rule else "",
+            "may_try": trying_rules.may_try(request),
+        }
         return super().change_view(request, object_id, form_url, {**more, **(extra_context or {})})
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -200,29 +205,6 @@ class AssignmentRuleAdmin(admin.ModelAdmin):
         # Not whose turn it is: a worker may give a lead away at this moment.
         names = [name for name in form.changed_data if name not in {"offers", "people"}]
         return obj.save(update_fields=names)
-
-    # Trying
-
-    def attempt(self, request: HttpRequest) -> HttpResponse:
-        """Who would get the last leads, or the one that is asked for. Nothing changes."""
-        if not _may_try(request):
-            raise PermissionDenied
-        leads = _asked_for(request.GET.get("lead", "")) or list(_last_leads()[:TRIED])
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "media": self.media,
-            "title": _("Who would get these leads?"),
-            "tried": _tried(leads),
-            "is_one": bool(request.GET.get("lead")) and len(leads) == 1,
-            "has_rules": AssignmentRule.objects.filter(enabled=True).exists(),
-        }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, "admin/leads/assignmentrule/try.html", context)
-
-
-def _may_try(request: HttpRequest) -> bool:
-    return request.user.has_perms(("leads.view_assignmentrule", "leads.view_lead"))
 
 
 # --- Words ---------------------------------------------------------------------------------------------------
@@ -255,60 +237,3 @@ def warning(rule: AssignmentRule) -> str:
         )
         return said % {"names": in_words(gone, NAMED)}
     return ""
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """What the rules say of one lead."""
-
-    lead: Lead
-    sentence: str
-    at: SafeString
-    owner: str
-    rule: AssignmentRule | None
-    said: str
-
-
-def _last_leads() -> QuerySet[Lead]:
-    heavy = ("description", "extra", "campaign", "submission__body", "submission__headers")
-    return Lead.objects.filter(is_test=False).select_related("offer", "owner").defer(*heavy[:3])
-
-
-def _asked_for(lead_id: str) -> Sequence[Lead]:
-    try:
-        return list(_last_leads().filter(pk=lead_id)) if lead_id else ()
-    except ValidationError:
-        return ()
-
-
-def _tried(leads: Iterable[Lead]) -> list[Tried]:
-    rules = assignment.current()
-    found = []
-    for lead in leads:
-        lead.tidy_country = lead.tidy_country or countries.country_code(lead.country)
-        rule = assignment.first_that_takes(rules, lead)
-        said = _why_none(lead) or (
-            rule.because(lead, tried=True) if rule else _("No rule takes it: nobody gets it.")
-        )
-        found.append(
-            Tried(
-                lead,
-                clip(lead.sentence, 240),
-                when(lead.received_at),
-                clip(name_of(lead.owner), 60) if lead.offer.works_here else "",
-                rule.row if rule and not _why_none(lead) else None,
-                said,
-            )
-        )
-    return found
-
-
-def _why_none(lead: Lead) -> str:
-    """Why no rule is asked about a lead; "" where they are."""
-    if work.wants_answer(lead):
-        return ""
-    if reason := work.why_not(lead):
-        return reason
-    if work.is_dnc(lead):
-        return _("Do not contact: nobody gets it.")
-    return _("A sample or a part of the demo: nobody gets it.")

@@ -1,43 +1,23 @@
-"""The endpoint URLs of an offer: what its page says of each, and the pages that rotate and revoke one.
-
-Rotating: a partner manager came because somebody who should not have it has the URL, or because a rule says so. No
-lead may be lost by it. So the page says what happens and what to do at Microsoft before the button is pressed; and
-afterwards the offer's page says of every old URL whether anything still comes there.
-
-Revoking: the same person came to end an old URL for good. So the page says how much came there lately, and in plain
-words what happens to leads if it is the only URL.
-"""
+"""The endpoint URLs of an offer: what its page says of each, and of what came there."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django import forms
 from django.conf import settings
-from django.contrib import messages
-from django.contrib.admin import ModelAdmin
-from django.core.exceptions import PermissionDenied
-from django.db import transaction
-from django.db.models import Count, Max, Q, Sum
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
-from django.urls import reverse
-from django.utils import timezone
+from django.db.models import Count, Max, Sum
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 
 from leads.admin import refused
-from leads.models import AlreadyRotatedError, Endpoint, Offer, Refusal, Submission
+from leads.models import Endpoint, Offer, Refusal, Submission
 from leads.vault import MASK, VaultError
-from leads.wording import clip, clock, when
+from leads.wording import clock, when
 
-ROTATE = "leads.rotate_endpoint"
 MOST_CLOSED = 10  # URLs that take no leads any more, on the page
-LATELY = timedelta(days=7)
 TAIL = 6  # characters of a key, by which a person recognises its URL
 
 
@@ -91,7 +71,7 @@ def _rows(offer: Offer, *, may_reveal: bool) -> tuple[list[Endpoint], str]:
 
 def _current(row: Endpoint, may_reveal: bool) -> ShownEndpoint:
     if row.hits:
-        return _shown(row, may_reveal, _requests(row.hits, row.last_hit_at), is_used=True)
+        return _shown(row, may_reveal, requests(row.hits, row.last_hit_at), is_used=True)
     if row.submissions.exists():
         return _shown(row, may_reveal, "", is_used=True)  # the counts follow in a moment
     return _shown(row, may_reveal, _("Nothing has reached this URL yet."))
@@ -101,7 +81,7 @@ def _old(row: Endpoint, rows: Iterable[Endpoint], may_reveal: bool) -> ShownEndp
     """A URL that a newer one replaced, with what came since: that tells whether Microsoft still uses it."""
     newer = (other.created_at for other in rows if other.created_at >= row.created_at and other != row)
     replaced_at = min(newer, default=row.created_at)
-    since = _came_since(row, replaced_at)
+    since = came_since(row, replaced_at)
     if since["times"]:
         count = ngettext(
             "%(number)s request since it was replaced",
@@ -112,7 +92,8 @@ def _old(row: Endpoint, rows: Iterable[Endpoint], may_reveal: bool) -> ShownEndp
     return _shown(row, may_reveal, _("No request since it was replaced."))
 
 
-def _came_since(row: Endpoint, moment: datetime) -> dict[str, Any]:
+def came_since(row: Endpoint, moment: datetime) -> dict[str, Any]:
+    """How many requests came to a URL since then, as `times`, and when the `last` of them did."""
     return Submission.objects.filter(endpoint=row, received_at__gte=moment).aggregate(
         times=Count("pk"), last=Max("received_at")
     )
@@ -154,7 +135,8 @@ def _shown(
     )
 
 
-def _requests(times: int, last: datetime | None) -> SafeString:
+def requests(times: int, last: datetime | None) -> SafeString:
+    """How many came, and when the last of them did, in words."""
     return _last(ngettext("%(number)s request", "%(number)s requests", times), times, last)
 
 
@@ -164,152 +146,3 @@ def _last(words: str, times: int, last: datetime | None) -> SafeString:
     if last is None:
         return format_html("{}.", count)
     return format_html(_("{count}, the last {ago}."), count=count, ago=when(last))
-
-
-# The pages
-
-
-class RotateForm(forms.Form):
-    days = forms.IntegerField(
-        label=gettext_lazy("Days that the old URL still takes leads"),
-        min_value=0,
-        max_value=365,
-        initial=30,
-        help_text=gettext_lazy(
-            "0 ends it at once: leads are refused, and lost, until the new URL stands in Partner Center. "
-            "Choose that only if a stranger has the old one."
-        ),
-    )
-    # Which URL this page was about: somebody else may have rotated it meanwhile.
-    replacing = forms.IntegerField(required=False, widget=forms.HiddenInput)
-
-
-def rotate(pages: ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
-    """Give an offer a new URL, after a page that says what that does."""
-    offer = _offer(pages, request, pk)
-    now = timezone.now()
-    current = offer.endpoints.open(now).current_first().defer("key").first()
-    form = RotateForm(request.POST or None, initial={"replacing": current and current.pk})
-    if current is None:
-        # There is nothing that could be kept.
-        form.fields["days"].required = False
-        form.fields["days"].widget = forms.HiddenInput()
-    if request.method == "POST" and form.is_valid():
-        return _do_rotate(pages, request, offer, form.cleaned_data, now)
-    title = _("Rotate the URL") if current else _("Make a new URL")
-    return _page(pages, request, "rotate", title, offer, form=form, current=current)
-
-
-def _do_rotate(
-    pages: ModelAdmin, request: HttpRequest, offer: Offer, chosen: dict[str, Any], now: datetime
-) -> HttpResponse:
-    days = chosen["days"] or 0
-    try:
-        with transaction.atomic():
-            Endpoint.rotate(offer, timedelta(days=days), now, replacing=chosen["replacing"])
-            until = clock(now + timedelta(days=days))
-            was_one = chosen["replacing"] is not None
-            pages.log_change(request, offer, _logged(until if days else "", was_one=was_one))
-    except AlreadyRotatedError:
-        messages.warning(
-            request,
-            _(
-                "Nothing was done: the URL of this offer has changed since you opened that page. "
-                "Below is the one that counts now."
-            ),
-        )
-    else:
-        messages.success(request, _rotated(until if days else "", was_one=was_one))
-    return _to(offer)
-
-
-def _logged(until: str, *, was_one: bool) -> str:
-    """The same for the history of the offer."""
-    if not was_one:
-        return _("Rotated the endpoint URL.")
-    if not until:
-        return _("Rotated the endpoint URL; the old one ended at once.")
-    return _("Rotated the endpoint URL; the old one takes leads until %(time)s.") % {"time": until}
-
-
-def _rotated(until: str, *, was_one: bool) -> str:
-    """That there is a new URL, and what becomes of the old one; `until` is "" where it has ended."""
-    if not was_one:
-        return _("The offer has a new URL.")
-    if not until:
-        return _("The offer has a new URL; the old one ended at once.")
-    return _("The offer has a new URL; the old one takes leads until %(time)s.") % {"time": until}
-
-
-def revoke(pages: ModelAdmin, request: HttpRequest, pk: int, endpoint: int) -> HttpResponse:
-    """End a URL for good, after a page that says what came there lately."""
-    offer = _offer(pages, request, pk)
-    now = timezone.now()
-    row = get_object_or_404(offer.endpoints.defer("key"), pk=endpoint)
-    if not row.is_open(now):
-        messages.info(request, _("That URL takes no leads any more."))
-        return _to(offer)
-    is_last = not offer.endpoints.open(now).filter(~Q(pk=row.pk)).exists()
-    # Who was told that there is another URL, and there is none by now, is asked again.
-    was_told = "last" in request.POST or not is_last
-    if request.method == "POST" and was_told:
-        return _do_revoke(pages, request, offer, row, now)
-    came = _came_since(row, now - LATELY)
-    count = _requests(came["times"], came["last"]) if came["times"] else ""
-    return _page(
-        pages,
-        request,
-        "revoke",
-        _("Revoke a URL"),
-        offer,
-        made=clock(row.created_at),
-        until=clock(row.expires_at) if row.expires_at else "",
-        came=count,
-        is_last=is_last,
-    )
-
-
-def _do_revoke(
-    pages: ModelAdmin, request: HttpRequest, offer: Offer, row: Endpoint, now: datetime
-) -> HttpResponse:
-    with transaction.atomic():
-        if row.revoke(now):
-            logged = _("Revoked the endpoint URL made %(time)s.") % {"time": clock(row.created_at)}
-            pages.log_change(request, offer, logged)
-    said = _("The URL made %(time)s is revoked: it takes no leads any more.")
-    messages.success(request, said % {"time": clock(row.created_at)})
-    return _to(offer)
-
-
-def _offer(pages: ModelAdmin, request: HttpRequest, pk: int) -> Offer:
-    """Raises PermissionDenied for users who may not do this, Http404 where there is no such offer."""
-    if not request.user.has_perm(ROTATE):
-        raise PermissionDenied
-    offer = get_object_or_404(Offer, pk=pk)
-    if not pages.has_view_permission(request, offer):
-        raise PermissionDenied
-    return offer
-
-
-def _page(
-    pages: ModelAdmin, request: HttpRequest, name: str, title: str, offer: Offer, **more: Any
-) -> HttpResponse:
-    context = {
-        **pages.admin_site.each_context(request),
-        "opts": pages.opts,
-        "media": pages.media,
-        "title": _("%(title)s: %(offer)s") % {"title": title, "offer": clip(offer.title, 80)},
-        "offer": offer,
-        "back": _url(offer),
-        **more,
-    }
-    request.current_app = pages.admin_site.name
-    return TemplateResponse(request, f"admin/leads/offer/{name}.html", context)
-
-
-def _url(offer: Offer) -> str:
-    return reverse("admin:leads_offer_change", args=[offer.pk])
-
-
-def _to(offer: Offer) -> HttpResponseRedirect:
-    return HttpResponseRedirect(_url(offer))

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from leads import lead_source
-from leads.admin.customers import ordinal
+from leads.admin.customer_words import ordinal
 from leads.models import Lead
 from leads.people import name_of
 from leads.wording import Badge, about_the_offer, about_the_person, badges, clip, clock, when

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from leads import lead_source
-from leads.admin import customers
+from leads.admin import customer_words as words
 from leads.models import Lead
 from leads.wording import clip
 
@@ -88,9 +88,9 @@ def _words(lead: Lead, number: int, total: int) -> str:
     if total == 1 and not lead.grouped_by:
         return _("First lead of this customer, and the only one so far")
     shown = {
-        "number": customers.ordinal(number),
+        "number": words.ordinal(number),
         "total": f"{total:,}",
-        "reason": customers.reason_in_a_sentence(lead),
+        "reason": words.reason_in_a_sentence(lead),
     }
     if not lead.grouped_by:
         return _("%(number)s of %(total)s leads of this customer") % shown
@@ -100,4 +100,4 @@ def _words(lead: Lead, number: int, total: int) -> str:
 def _stop(lead: Lead, this: Lead, query: str) -> Stop:
     url = f"{reverse('admin:leads_lead_change', args=[lead.pk])}{query}" if lead.pk != this.pk else ""
     label = clip(lead_source.action_in_words(lead.action), 40) or _("No action named")
-    return Stop(label, clip(lead.offer.title, 60), lead.received_at, customers.reason(lead), url)
+    return Stop(label, clip(lead.offer.title, 60), lead.received_at, words.reason(lead), url)

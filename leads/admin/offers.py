@@ -25,7 +25,7 @@ from django.views.decorators.http import require_POST
 
 from leads import offer_states, registering
 from leads import silence as silences
-from leads.admin import arrival, endpoints, many_offers, sample_lead, silence, wrong_offer
+from leads.admin import arrival, endpoints, many_offers, rotating, sample_lead, silence, wrong_offer
 from leads.admin.offer_schema import SchemaChecks, SchemaForm
 from leads.models import Endpoint, Lead, Offer, Submission
 from leads.ports import OfferColumn, ports
@@ -176,10 +176,10 @@ class OfferAdmin(SchemaChecks):
             # It sees to who is signed in itself: a page that asks every two seconds is not led to a sign-in form.
             path("<int:pk>/arrival/", partial(arrival.fragment, self), name="leads_offer_arrival"),
             path("<int:pk>/sample/", view(partial(sample_lead.page, self)), name="leads_offer_sample"),
-            path("<int:pk>/rotate/", view(partial(endpoints.rotate, self)), name="leads_offer_rotate"),
+            path("<int:pk>/rotate/", view(partial(rotating.rotate, self)), name="leads_offer_rotate"),
             path(
                 "<int:pk>/revoke/<int:endpoint>/",
-                view(partial(endpoints.revoke, self)),
+                view(partial(rotating.revoke, self)),
                 name="leads_offer_revoke",
             ),
             path("<int:pk>/calm/", view(require_POST(partial(silence.calm, self))), name="leads_offer_calm"),
@@ -230,7 +230,7 @@ class OfferAdmin(SchemaChecks):
             "offer": offer,
             "demo_badge": DEMO_BADGE if offer.is_demo else "",
             "may_reveal": may_reveal,
-            "may_rotate": request.user.has_perm(endpoints.ROTATE),
+            "may_rotate": request.user.has_perm(rotating.ROTATE),
             "is_public": settings.PUBLIC_URL.startswith("https://"),
             "state": state_of(offer),
             "is_live": offer.last_lead_at is not None,

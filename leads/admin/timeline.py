@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from leads import assignment, lead_source, work
-from leads.admin.customers import reason_in_a_sentence
+from leads.admin.customer_words import reason_in_a_sentence
 from leads.models import Lead, Submission
 from leads.people import name_of
 from leads.ports import TimelineEntry, ports

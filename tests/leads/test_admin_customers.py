@@ -9,7 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from leads.admin import customers as page
+from leads.admin import customer_page as page
+from leads.admin.customer_words import ordinal
 from leads.models import Customer, Lead
 from tests.leads.grouping import FABRIKAM, JANE, cared, make_offer
 from tests.staff import make_searchable, person, signed_in
@@ -272,4 +273,4 @@ def test_a_tidied_value_stands_before_what_was_sent_where_they_differ(
     ],
 )
 def test_numbers_are_counted_as_people_do(number: int, words: str) -> None:
-    assert page.ordinal(number) == words
+    assert ordinal(number) == words
