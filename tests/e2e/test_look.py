@@ -127,7 +127,7 @@ def test_the_keyboard_skips_the_menu_and_shows_where_it_is(desk: Desk) -> None:
 
 
 def test_on_paper_a_lead_is_what_it_says_and_no_button(desk: Desk) -> None:
-    desk.go("Leads", "Jane Doe")
+    desk.go("Leads", "All", "Jane Doe")
     desk.page.emulate_media(media="print")
     try:
         expect(desk.page.get_by_role("heading", level=1)).to_be_visible()

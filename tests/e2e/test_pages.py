@@ -37,7 +37,7 @@ MAPPING = ("Offers", "Contoso Backup (demo)", "Demo CRM", "Edit field mapping")
 # By name: the entry of the menu, and the links and buttons that lead on from there.
 DETAILS: dict[str, tuple[str, ...]] = {
     "lead": ("Leads", "Some One"),
-    "lead-do-not-contact": ("Leads", "Mia Lind"),
+    "lead-do-not-contact": ("Leads", "All", "Mia Lind"),
     "lead-export": ("Leads", "Export these"),
     "customer": ("Customers", "Some One"),
     "request": ("Quarantine", "Not JSON", "Not JSON"),  # the reason on top of the list, then a row
@@ -209,7 +209,7 @@ def test_the_sign_in_page_is_whole_too(site: Site, browser: Browser) -> None:
 
 def test_removing_the_demo_leaves_nothing_of_it(desk: Desk, url: str) -> None:
     badge = desk.main.get_by_text("demo", exact=True)
-    desk.open("Leads")
+    desk.go("Leads", "All")
     expect(badge.first).to_be_visible()
 
     desk.go("Demo CRM", "Remove all demo data")
