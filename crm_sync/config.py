@@ -452,7 +452,9 @@ class _Plan:
         for planned in named[1:]:
             self.problems.add(
                 planned.entry.at("for_new_offers"),
-                f"New offers send to one connection only, and {named[0].entry.path} says so already.",
+                _("New offers send to one connection only, and {path} says so already.").format(
+                    path=named[0].entry.path
+                ),
             )
         for planned in self.destinations.values() if named else ():
             planned.row.for_new_offers = planned is named[0]
@@ -591,7 +593,10 @@ def _write(plan: _Plan, now: datetime) -> list[str]:
         if planned.changed:
             if isinstance(planned.row, Destination) and planned.row.for_new_offers:
                 others = planned.row.take_new_offers()
-                notes += [f"CRM connection {name}: new offers no longer send to it." for name in others]
+                notes += [
+                    _("CRM connection {name}: new offers no longer send to it.").format(name=name)
+                    for name in others
+                ]
             planned.row.save()
             said = _("{name}: added.") if planned.new else _("{name}: changed.")
             notes.append(said.format(name=planned.label))
