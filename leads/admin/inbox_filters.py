@@ -195,8 +195,8 @@ class DatesFilter(ListFilter):
     @property
     def wrong(self) -> str:
         """Why no lead can match; "" where some may."""
-        first, last = self.days.get("from"), self.days.get("to")
-        return _("From is after To: no day lies between them.") if first and last and first > last else ""
+        begin, end = self._range()
+        return _("From is after To: nothing lies between them.") if begin and end and begin >= end else ""
 
     def has_output(self) -> bool:
         return True
@@ -225,14 +225,19 @@ class DatesFilter(ListFilter):
                 )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        begin, end = self._range()
+        if begin:
+            queryset = queryset.filter(**{f"{self.column}__gte": begin})
+        if end:
+            queryset = queryset.filter(**{f"{self.column}__lt": end})
+        return queryset
+
+    def _range(self) -> tuple[datetime | None, datetime | None]:
+        """From when on, and before when; None where that is open."""
         first, last = self.bounds.get("from"), self.bounds.get("to")
-        if first:
-            queryset = queryset.filter(**{f"{self.column}__gte": _beginning(first)})
         if last and not isinstance(last, datetime):
             last = last + timedelta(days=1) if last < date.max else None
-        if last:
-            queryset = queryset.filter(**{f"{self.column}__lt": _beginning(last)})
-        return queryset
+        return _beginning(first) if first else None, _beginning(last) if last else None
 
 
 def _day_or_moment(text: str) -> date:

@@ -385,7 +385,7 @@ def test_what_is_no_date_is_told_and_left_out() -> None:
 
 def test_days_in_the_wrong_order_are_told_at_their_fields() -> None:
     a_lead(make_offer(), at=NOW)
-    client, said = signed_in("charlie"), "From is after To: no day lies between them."
+    client, said = signed_in("charlie"), "From is after To: nothing lies between them."
     html = html_of(client, "from=2026-11-28&to=2026-11-27")
     assert html.count(said) == 1
     assert html.count('aria-describedby="filter-wrong"') == 2

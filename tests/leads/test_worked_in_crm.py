@@ -13,7 +13,6 @@ from django.utils import timezone
 from leads import bulk, customers, work
 from leads.assignment import because
 from leads.models import AnswerTemplate, Lead, Note, Offer, SavedView
-from leadsite import home_figures
 from tests.leads.test_admin import LEADS, page_of
 from tests.leads.test_assignment import rule
 from tests.leads.test_inbox import a_lead, html_of, rows, tabs, words
@@ -200,8 +199,12 @@ def test_home_counts_no_work_on_leads_worked_on_in_the_crm(lead: Lead, other: Le
 
 
 def test_no_figure_counts_an_answer_to_a_lead_worked_on_in_the_crm(lead: Lead) -> None:
-    labels = [one.label for one in home_figures.times(timezone.now() - timedelta(1), timezone.now())]
-    assert "Arrival to first answer" not in labels
+    def measured() -> list[str]:
+        return [one.label for one in signed_in("alice").get("/admin/").context["waited"]]
+
+    assert "Arrival to first answer" not in measured()
+    Offer.objects.update(worked_in=Offer.WorkedIn.HERE)
+    assert "Arrival to first answer" in measured()
 
 
 def test_the_customer_of_a_lead_worked_on_in_the_crm_shows_no_state(lead: Lead) -> None:
