@@ -591,12 +591,7 @@ def _write(plan: _Plan, now: datetime) -> list[str]:
     rows: list[Planned[Any]] = [*plan.offers.values(), *plan.destinations.values(), *plan.routes.values()]
     for planned in rows:
         if planned.changed:
-            if isinstance(planned.row, Destination) and planned.row.for_new_offers:
-                others = planned.row.take_new_offers()
-                notes += [
-                    _("CRM connection {name}: new offers no longer send to it.").format(name=name)
-                    for name in others
-                ]
+            notes += _make_way(planned.row)
             planned.row.save()
             said = _("{name}: added.") if planned.new else _("{name}: changed.")
             notes.append(said.format(name=planned.label))
@@ -614,6 +609,14 @@ def _write(plan: _Plan, now: datetime) -> list[str]:
             # Without rules of its own it sends what its destination's default rules say.
             notes += _publish(route, [], now)
     return notes
+
+
+def _make_way(row: models.Model) -> list[str]:
+    """Before a connection is saved that new offers send to: no other is that any more."""
+    if not (isinstance(row, Destination) and row.for_new_offers):
+        return []
+    said = _("CRM connection {name}: new offers no longer send to it.")
+    return [said.format(name=name) for name in row.take_new_offers()]
 
 
 def _check_again(destination: Destination, now: datetime) -> None:

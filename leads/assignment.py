@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from leads import statements
-from leads.countries import country_name
-from leads.lead_source import action_label
+from leads.countries import country_in_words
+from leads.lead_source import action_in_words
 from leads.models import AssignmentRule, Lead
 from leads.people import name_of
 from leads.statements import Prepared
@@ -91,9 +91,9 @@ class Rule:
         if self.conditions.offers:
             found.append(lead.offer.title)
         if self.conditions.countries:
-            found.append(country_name(lead.tidy_country) or lead.tidy_country)
+            found.append(country_in_words(lead.tidy_country) or lead.tidy_country)
         if self.conditions.actions:
-            found.append(action_label(lead.action))
+            found.append(action_in_words(lead.action))
         return found
 
     @property
