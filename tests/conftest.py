@@ -13,8 +13,8 @@ from django.conf import settings
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
-from crm_sync import models
 from crm_sync.connectors.memory import memory
+from crm_sync.models import destinations
 from tests import databases
 
 ON_ONE = {"sqlite", "postgresql"}
@@ -81,7 +81,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
     """Of tokens and fields that another test's connector asked for."""
-    models._described.clear()
+    destinations._described.clear()
     memory.clear()
 
 
