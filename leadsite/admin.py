@@ -1,8 +1,9 @@
 """Users and groups: an administrator came to let a colleague in, or to shut one out.
 
-Django's own pages, with four differences: permissions are named without the names of apps, and ticked rather than moved
-from one box into another; a new user may sign in here; and who is no superuser can neither become one nor take over the
-account of one.
+Django's own pages, with these differences: a user is made on one page, with name, address and groups, and may sign in
+here at once, by a password, as there is no other way; groups say in words what they are for; permissions are named
+without the names of apps, and ticked rather than moved from one box into another; and who is no
+superuser can neither become one nor take over the account of one.
 """
 
 from typing import Any
@@ -11,8 +12,9 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from django.contrib.auth.models import Group, Permission, User
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.forms import CheckboxSelectMultiple, ModelMultipleChoiceField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
@@ -27,6 +29,15 @@ from leadsite import leaving
 OURS = ("leads", "crm_sync", "auth")  # whose permissions are of use here
 POWERS = ("is_superuser", "user_permissions")  # what only a superuser may hand out
 KEPT_BY_DJANGO = ("last_login", "date_joined")
+# What the groups of leadsite/migrations are for.
+GROUPS = {
+    "Sales": _("work on leads: answer, set states, owners and reminders, add notes"),
+    "Partner manager": _(
+        "do that, and see to offers, field mappings, sendings and quarantine, and export leads"
+    ),
+    "Administrator": _("do that, and see to CRM connections, users, health and settings"),
+    "Auditor": _("look at leads, sendings and set-up, and change nothing"),
+}
 
 
 class PermissionsField(ModelMultipleChoiceField):
@@ -56,16 +67,60 @@ def _said(permission: Any) -> str:
     return gettext(permission.name)
 
 
+class GroupsField(ModelMultipleChoiceField):
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj.name}: {GROUPS[obj.name]}" if obj.name in GROUPS else obj.name
+
+
+WORDS = {
+    "username": _("To sign in with. Letters, digits and @ . + - _"),
+    "email": _("For mail from here: assigned leads, what needs attention."),
+    "groups": _("What this user may do. In no group, they may sign in and see nothing."),
+}
+
+
+class ColleagueForm(UserChangeForm):
+    class Meta(UserChangeForm.Meta):
+        labels = {
+            "is_active": _("May sign in"),
+            "is_superuser": _("May do everything"),
+            "user_permissions": _("Single permissions"),
+        }
+        help_texts = {
+            **WORDS,
+            "is_active": _("Untick this to shut somebody out, rather than deleting what they did."),
+            "is_superuser": _("Whatever their groups say."),
+            "user_permissions": _("Besides those of the groups."),
+        }
+
+
+class NewColleagueForm(UserCreationForm):
+    class Meta(UserCreationForm.Meta):
+        help_texts = WORDS
+
+
+class PasswordForm(AdminPasswordChangeForm):
+    """A new password. None at all, as Django offers, would be for another way of signing in."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields.pop("usable_password", None)
+        for field in self.fields.values():
+            field.required = True
+
+
 def _ticks() -> CheckboxSelectMultiple:
     """Usable by keyboard, by screen reader and on a phone, which two boxes side by side are not."""
     return CheckboxSelectMultiple(attrs={"class": "checkboxes"})
 
 
-def _choosing_permissions(db_field: Any, formfield: Any) -> Any:
+def _worded(db_field: Any, formfield: Any) -> Any:
+    """Only the labels differ; the rest of the field stays as Django made it."""
     if formfield is not None and db_field.related_model is Permission:
-        # Only the labels differ; the rest of the field stays as Django made it.
         formfield.__class__ = PermissionsField
         formfield.queryset = formfield.queryset.filter(content_type__app_label__in=OURS)
+    elif formfield is not None:
+        formfield.__class__ = GroupsField
     return formfield
 
 
@@ -114,9 +169,45 @@ if apps.is_installed("procrastinate.contrib.django"):
 @admin.register(User)
 class ColleagueAdmin(NamesPermissions, UserAdmin):
     granted = "user_permissions"
+    form, add_form, change_password_form = ColleagueForm, NewColleagueForm, PasswordForm
+    fieldsets = (
+        (None, {"fields": ("username", "first_name", "last_name", "email")}),
+        (_("What this user may do"), {"fields": ("is_active", "groups")}),
+        (
+            _("Details"),
+            {
+                "classes": ("collapse",),
+                "fields": ("is_superuser", "user_permissions", "last_login", "date_joined"),
+            },
+        ),
+    )
+    add_fieldsets = (
+        (None, {"fields": ("username", "first_name", "last_name", "email")}),
+        (_("What this user may do"), {"fields": ("groups",)}),
+        (_("Password"), {"fields": ("password1", "password2")}),
+    )
     filter_horizontal = ()
+    list_display = ("username", "full_name", "email", "in_groups", "may_sign_in")
+    list_filter = ("is_active", "groups")
     empty_value_display = _("none")  # as a choice of the filter it must say something
     change_form_template = "admin/auth/user/change_form.html"
+    add_form_template = "admin/change_form.html"
+
+    @admin.display(description=_("Name"), ordering="last_name", empty_value="")
+    def full_name(self, user: User) -> str:
+        return user.get_full_name()
+
+    @admin.display(description=_("Groups"), empty_value="")
+    def in_groups(self, user: User) -> str:
+        names = [group.name for group in user.groups.all()]
+        return ", ".join([gettext("may do everything"), *names] if user.is_superuser else names)
+
+    @admin.display(description=_("May sign in"), ordering="is_active")
+    def may_sign_in(self, user: User) -> str:
+        return gettext("Yes") if user.is_active and user.is_staff else gettext("No")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).prefetch_related("groups")
 
     def get_urls(self) -> list[URLPattern]:
         return [*leaving.urls(self), *super().get_urls()]
@@ -136,7 +227,7 @@ class ColleagueAdmin(NamesPermissions, UserAdmin):
 
     def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         kwargs["widget"] = _ticks()
-        return _choosing_permissions(db_field, super().formfield_for_manytomany(db_field, request, **kwargs))
+        return _worded(db_field, super().formfield_for_manytomany(db_field, request, **kwargs))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         powers = () if request.user.is_superuser else POWERS
@@ -149,9 +240,12 @@ class ColleagueAdmin(NamesPermissions, UserAdmin):
         return super().has_delete_permission(request, obj) and _may_touch(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        if not change:
-            obj.is_staff = True  # there is nothing here but the admin
+        obj.is_staff = True  # there is nothing here but the admin
         super().save_model(request, obj, form, change)
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
+        """To the list: unlike Django's, the form asks for everything."""
+        return super(UserAdmin, self).response_add(request, obj, post_url_continue)
 
 
 @admin.register(Group)
@@ -160,7 +254,7 @@ class RoleAdmin(NamesPermissions, GroupAdmin):
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
         kwargs["widget"] = _ticks()
-        return _choosing_permissions(db_field, super().formfield_for_manytomany(db_field, request, **kwargs))
+        return _worded(db_field, super().formfield_for_manytomany(db_field, request, **kwargs))
 
 
 def _may_touch(request: HttpRequest, obj: Any) -> bool:

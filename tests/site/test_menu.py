@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -249,8 +249,8 @@ def test_a_form_that_is_too_old_is_refused_in_words() -> None:
 # Users and groups
 
 
-def new_user(client: Client) -> Any:
-    data = {"username": "grace", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+def new_user(client: Client, **more: Any) -> Any:
+    data = {"username": "grace", "password1": PASSWORD, "password2": PASSWORD, **more}
     return client.post("/admin/auth/user/add/", data)
 
 
@@ -261,6 +261,48 @@ def test_a_new_user_may_sign_in() -> None:
     new_user(signed_in("erin"))
     assert Client().login(username="grace", password=PASSWORD)
     assert person("grace").is_staff
+
+
+def test_a_colleague_is_let_in_on_one_page() -> None:
+    sales = Group.objects.get(name="Sales")
+    text = shown(signed_in("erin"), "/admin/auth/user/add/")
+    assert "Sales: work on leads" in text
+    more = {"first_name": "Grace", "email": "grace@contoso.example", "groups": [sales.pk]}
+    assert new_user(signed_in("erin"), **more).url == "/admin/auth/user/"
+    grace = person("grace")
+    assert (grace.first_name, grace.email, *grace.groups.all()) == ("Grace", "grace@contoso.example", sales)
+    row = shown(signed_in("erin"), "/admin/auth/user/?q=grace")
+    assert "Grace" in row
+    assert "Sales" in row
+
+
+def test_every_group_that_we_make_says_what_it_is_for() -> None:
+    text = shown(signed_in("erin"), "/admin/auth/user/add/")
+    for name in Group.objects.values_list("name", flat=True):
+        assert f"{name}: " in text
+
+
+def test_who_is_shut_out_may_not_sign_in() -> None:
+    new_user(signed_in("erin"))
+    url = reverse("admin:auth_user_change", args=[person("grace").pk])
+    assert signed_in("erin").post(url, {"username": "grace"}).status_code == 302
+    assert not Client().login(username="grace", password=PASSWORD)
+    assert "No" in shown(signed_in("erin"), "/admin/auth/user/?is_active__exact=0")
+
+
+def test_only_a_superuser_hands_out_single_permissions() -> None:
+    url = reverse("admin:auth_user_change", args=[person("bob").pk])
+    assert 'name="user_permissions"' not in shown(signed_in("erin"), url)
+    assert 'name="user_permissions"' in shown(signed_in("alice"), url)
+
+
+def test_a_new_password_is_set_for_a_colleague_and_cannot_be_left_empty() -> None:
+    new_user(signed_in("erin"))
+    url = reverse("admin:auth_user_password_change", args=[person("grace").pk])
+    other = "staple battery horse correct"
+    assert "This field is required" in signed_in("erin").post(url, {}).content.decode()
+    assert signed_in("erin").post(url, {"password1": other, "password2": other}).status_code == 302
+    assert Client().login(username="grace", password=other)
 
 
 @pytest.mark.parametrize("name", ["bob", "charlie", "dave", "frank"])
