@@ -24,6 +24,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from leads.admin.choosing import ONE_BUTTON
 from leadsite import leaving
 
 OURS = ("leads", "crm_sync", "auth")  # whose permissions are of use here
@@ -217,7 +218,19 @@ class ColleagueAdmin(NamesPermissions, UserAdmin):
     ) -> HttpResponse:
         user = self.get_object(request, unquote(object_id))
         more = leaving.on_the_desk(request, user) if user else {}
-        return super().change_view(request, object_id, form_url, {**more, **(extra_context or {})})
+        return super().change_view(
+            request, object_id, form_url, {**ONE_BUTTON, **more, **(extra_context or {})}
+        )
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return super().add_view(request, form_url, {**ONE_BUTTON, **(extra_context or {})})
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Without Django's links to make a group on the way."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(field, ModelMultipleChoiceField):
+            field.widget.can_add_related = False
+        return field
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         """To the open leads of who was shut out, where there are some."""

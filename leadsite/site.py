@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.admin import AdminSite
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -36,7 +37,18 @@ PAGES = {
 }
 
 
+class SignInForm(AdminAuthenticationForm):
+    error_messages = {
+        **AdminAuthenticationForm.error_messages,
+        "invalid_login": _(
+            "No user has this name and password, or may not sign in any more. Capital letters count. An administrator "
+            "can set a new password for you."
+        ),
+    }
+
+
 class LeadSite(AdminSite):
+    login_form = SignInForm
     site_header = _("Marketplace leads")
     site_title = _("Marketplace leads")
     index_title = _("Home")

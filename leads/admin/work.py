@@ -35,7 +35,7 @@ Press = Callable[[HttpRequest, Lead, datetime], str]
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Whether the customer has an answer, in a sentence. `kind`: plain, notice, alarm or well."""
+    """Whether the customer has an answer, in a sentence. `kind`: of the notice: plain, warning, error or well."""
 
     text: str
     kind: str = "plain"
@@ -117,10 +117,10 @@ def clock_of(lead: Lead, now: datetime, hours: WorkingHours) -> Clock | None:
     if lead.answer_due_at < now:
         late = working_hours.elapsed(lead.answer_due_at, now, hours)
         said = _("Not answered, and late: it was due %(due)s, %(span)s of working time ago.")
-        return Clock(said % {**due, "span": span(late.total_seconds())}, "alarm")
+        return Clock(said % {**due, "span": span(late.total_seconds())}, "error")
     left = working_hours.elapsed(now, lead.answer_due_at, hours)
     said = _("Not answered. Due %(due)s, in %(span)s of working time.")
-    return Clock(said % {**due, "span": span(left.total_seconds())}, "notice")
+    return Clock(said % {**due, "span": span(left.total_seconds())}, "warning")
 
 
 def _rules_url(request: HttpRequest, lead: Lead) -> str:

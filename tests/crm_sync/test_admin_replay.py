@@ -247,13 +247,13 @@ def test_a_replay_is_started_followed_and_written_down(
     assert "3 sent again: 3 waiting." in text
     assert "The estimate was: 3 match: 3 failed." in text
     html = html_of(bob, url_of(job))
-    assert '<meta http-equiv="refresh" content="20">' in html
+    assert 'hx-trigger="every 20s"' in html
     assert f"{LIST}?job__exact={job.pk}&amp;state=waiting" in html
     listed = bob.get(LIST, {"job__exact": job.pk, "state": "waiting"}).context["cl"].result_list
     assert {each.pk for each in listed} == {each.pk for each in sent}
     Delivery.objects.update(state="delivered")
     html = html_of(bob, url_of(job))
-    assert "http-equiv" not in html
+    assert "hx-trigger" not in html
     assert "3 sent again: 3 delivered." in words(html)
 
 

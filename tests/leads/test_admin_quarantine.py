@@ -65,7 +65,7 @@ def test_the_page_suggests_the_comma_and_says_what_a_lead_of_it_would_be() -> No
     assert "This is a test lead of Microsoft's, and stays one." in text
     assert "First name MSFT_TEST_636573304831318844" in text
     # Not by colour alone: a sign, a word for those who listen, and a mark.
-    assert '<span aria-hidden="true">+</span><span class="spoken">Added:</span>' in html
+    assert '<span aria-hidden="true">+</span><span class="visually-hidden">Added:</span>' in html
     assert "&quot;OfferTitle&quot;: &quot;Contoso Test&quot;<ins>,</ins></code>" in html
     assert '<mark title="Here">&quot;</mark>Description' in html
     assert "Contoso Test&quot;,\n    &quot;Description&quot;" in html  # in the box

@@ -57,12 +57,12 @@ def page(lead: Lead, who: str = "charlie") -> str:
         (
             {"answer_due_at": NOW + timedelta(hours=1)},
             "Due 2026-11-25 13:00, in 60 min of working time",
-            "notice",
+            "warning",
         ),
         (
             {"answer_due_at": NOW - timedelta(days=1)},
             "late: it was due 2026-11-24 12:00, 8 h of working",
-            "alarm",
+            "error",
         ),
         (
             {"status": "closed", "answer_due_at": NOW - timedelta(days=1)},

@@ -599,12 +599,12 @@ def test_the_page_says_how_far_a_job_is_and_looks_again_until_it_has_ended(count
     html = text("bob", url_of(job))
     assert "Waiting to go on: 3 of 10" in html
     assert "Every offer" in html
-    assert '<meta http-equiv="refresh" content="3">' in html
+    assert 'hx-trigger="every 3s"' in html
     assert "Download" not in html
     work()
     html = text("bob", url_of(job))
     assert "Finished: 10 of 10" in html
-    assert "http-equiv" not in html
+    assert "hx-trigger" not in html
     assert "Download the result" in html
 
 
@@ -629,7 +629,7 @@ def test_the_page_says_what_came_of_a_job(counting: Counting) -> None:
     html = text("bob", url_of(job))
     for words in ("Ten made.", '<a href="/admin/leads/offer/">10</a>', "all of them", "No more.", "Next"):
         assert words in html
-    assert '<meta http-equiv="refresh" content="20">' in html
+    assert 'hx-trigger="every 20s"' in html
     assert "Take them back" in html
     assert "Take them back" not in text("dave", url_of(job)), "an auditor may look, no more"
 

@@ -282,6 +282,11 @@ def test_every_group_that_we_make_says_what_it_is_for() -> None:
         assert f"{name}: " in text
 
 
+def test_who_cannot_sign_in_is_told_who_can_help() -> None:
+    response = Client().post("/admin/login/", {"username": "grace", "password": "wrong"})
+    assert "An administrator can set a new password for you." in response.content.decode()
+
+
 def test_who_is_shut_out_may_not_sign_in() -> None:
     new_user(signed_in("erin"))
     url = reverse("admin:auth_user_change", args=[person("grace").pk])
