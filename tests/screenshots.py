@@ -1,7 +1,7 @@
 """The pictures of the documentation, docs/images: `make screenshots` walks a site with made-up data and takes them anew.
 
-`make screenshots ALL=1` takes every page that tests/e2e/test_pages.py walks instead, at both widths, in light and dark, into
-build/screenshots: for looking at.
+`make screenshots ALL=1` takes every page instead, all of tests/e2e/pages.py and what the tests of looks come upon besides,
+at both widths, in light and dark, into build/screenshots: for looking at.
 """
 
 import json
@@ -191,7 +191,7 @@ def every_page() -> int:
     directory = ROOT / "build" / "screenshots"
     directory.mkdir(parents=True, exist_ok=True)
     os.environ["SCREENSHOTS"] = str(directory)
-    status = pytest.main(["tests/e2e/test_pages.py", "tests/e2e/test_look.py", "-q", "--maxfail=1000"])
+    status = pytest.main(["tests/e2e", "-m", "looks", "-q", "--maxfail=1000"])
     print(f"{len(list(directory.glob('*.png')))} pictures in {directory}")  # noqa: T201
     return int(status)
 

@@ -9,8 +9,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.accessibility import barriers
-from tests.e2e.browser import Desk, examine, post, tab
+from tests.e2e.browser import Desk, for_everybody, post, tab
 from tests.e2e.conftest import PAYLOADS, Site, StartSite
 from tests.e2e.mapping import works_here
 
@@ -31,8 +30,7 @@ def copied() -> list[str]:
 
 
 def look(desk: Desk, name: str) -> None:
-    examine(desk.page, desk.complaints, f"j1-{name}")
-    assert barriers(desk.page) == []
+    for_everybody(desk.page, desk.complaints, f"j1-{name}")
 
 
 def comes(desk: Desk, text: str) -> None:

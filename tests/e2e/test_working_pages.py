@@ -3,13 +3,10 @@
 The tests share one site and are chapters: each begins where the one before it ended.
 """
 
-import json
-
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.accessibility import barriers
-from tests.e2e.browser import DESK, PHONE, Desk, examine
+from tests.e2e.browser import Desk, for_everybody
 from tests.e2e.conftest import Site, StartSite
 from tests.e2e.mapping import add_offer, lead_comes, send_to
 
@@ -28,18 +25,7 @@ def url(desk: Desk) -> str:
 
 def look(desk: Desk, name: str) -> None:
     """Nothing is wrong with the page, whoever looks at it, by day and by night."""
-    examine(desk.page, desk.complaints, f"work-{name}")
-    found: dict[str, list[str]] = {}
-    for width, height in (DESK, PHONE):
-        desk.page.set_viewport_size({"width": width, "height": height})
-        for scheme in ("light", "dark"):
-            desk.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-            desk.page.wait_for_timeout(300)  # the admin's colours fade into one another
-            if wrong := barriers(desk.page):
-                found[f"{width} px, {scheme}"] = wrong
-    desk.page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
-    desk.page.emulate_media(color_scheme="light")
-    assert found == {}, json.dumps(found, indent=1)
+    for_everybody(desk.page, desk.complaints, f"work-{name}")
 
 
 def test_a_rule_is_made_tried_and_put_into_order(desk: Desk, url: str) -> None:
