@@ -36,6 +36,7 @@ def test_the_page_of_a_user_says_how_many_open_leads_they_own(leads: list[Lead])
     text = signed_in("alice").get(page_of("bob")).content.decode()
     assert "bob owns 2 open leads." in text
     assert page_of("bob", "leads") in text
+    assert text.count("Set a new password") == 1
     assert "open lead" not in signed_in("alice").get(page_of("charlie")).content.decode()
 
 
