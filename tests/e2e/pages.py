@@ -225,6 +225,7 @@ NO_PAGES: dict[str, str] = {
             "leads_lead_take",
             "leads_lead_qualify",
             "leads_lead_close",
+            "leads_lead_reopen",
             "leads_lead_follow_up",
             "leads_lead_not_sent",
             "leads_offer_calm",
