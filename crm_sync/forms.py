@@ -108,12 +108,13 @@ class BaseDestinationForm(forms.ModelForm):
         return data
 
     def _is_elsewhere(self, data: Mapping[str, Any]) -> bool:
-        """Whether an address becomes that of another server."""
+        """Whether an address becomes that of another server, be it instead of what an empty box stands for."""
         before = self.instance.settings
         return any(
-            _server(before[setting.name]) != _server(data.get(setting_input(setting)) or "")
+            _server(before.get(setting.name) or setting.default)
+            != _server(data.get(setting_input(setting)) or setting.default)
             for setting in self.spec.settings
-            if setting.kind == "url" and setting.name in before
+            if setting.kind == "url"
         )
 
     def _ask_for_secrets(self, data: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from crm_sync import templates
 from crm_sync.mapping import EVERYTHING, TRANSFORMS, Rule
 from crm_sync.models import FieldRule
 from crm_sync.spec import Spec
@@ -32,6 +33,7 @@ class Row:
     how: str
     value: str
     extras: str
+    made_of: str = ""  # of a text that reads like a program: what it is made of
 
 
 def row(rule: Rule, spec: Spec) -> Row:
@@ -44,6 +46,7 @@ def row(rule: Rule, spec: Spec) -> Row:
         how=str(_HOW.get(rule.kind, rule.kind)),
         value=_VALUE.get(rule.kind, lambda rule: "")(said),
         extras=" ".join(_extras(said)),
+        made_of=_made_of(rule.template) if rule.kind == "template" else "",
     )
 
 
@@ -58,6 +61,17 @@ def by_label(rule: Rule, spec: Spec) -> Rule:
         fallback=labels.get(rule.fallback, rule.fallback),
         table={key: labels.get(text, text) for key, text in rule.table.items()},
     )
+
+
+def _made_of(template: str) -> str:
+    """Which lead values a text is made of, in its order; "" for one that can be read as it is written."""
+    if "{%" not in template and "|" not in template:
+        return ""
+    try:
+        used = sorted(templates.names(template), key=template.find)
+    except templates.TemplateError:
+        return ""
+    return _("Made of %(fields)s.") % {"fields": ", ".join(map(value_label, used))} if used else ""
 
 
 _HOW = dict(FieldRule._meta.get_field("kind").flatchoices)

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
@@ -34,6 +34,9 @@ def rings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     rung: list[str] = []
     monkeypatch.setattr(ports.ports, "bell", [lambda: rung.append("ring")])
     return rung
+
+
+TENANT = str(UUID(int=7))
 
 
 def hook(**values: Any) -> Destination:
@@ -194,6 +197,20 @@ def test_a_secret_goes_to_no_other_server_than_it_was_entered_for(url: str) -> N
     save("bob", destination, clear_secret="on")
     destination.refresh_from_db()
     assert (destination.settings["url"], destination.secrets) == (ADDRESS, {})
+
+
+def test_nor_to_another_place_of_sign_in_than_the_usual_one() -> None:
+    stored = {"url": "https://contoso.crm.dynamics.com", "tenant_id": TENANT, "client_id": TENANT}
+    destination = Destination(name="Dynamics", connector="dynamics365")
+    destination.store_settings(stored | {"client_secret": SECRET})
+    destination.save()
+    boxes = {"name": "Dynamics"} | {f"setting_{name}": value for name, value in stored.items()}
+    asked = errors_of(
+        save("bob", destination, **boxes, setting_authority="https://login.microsoftonline.example.com")
+    )
+    assert set(asked) == {"setting_client_secret"}
+    usual = save("bob", destination, **boxes, setting_authority="https://login.microsoftonline.com")
+    assert usual.status_code == 302
 
 
 def test_an_optional_secret_can_be_removed_and_another_one_set() -> None:
