@@ -159,7 +159,8 @@ def walk(desk: Desk, site: Site, crm: FakeDynamics365) -> None:
     take(desk, "lead")
     a_month(desk, site, url)
     desk.open("Home")
-    take(desk, "home", until=600)
+    desk.reads_soon("everything sent")
+    take(desk, "home", until=560)
     desk.open("Leads")
     take(desk, "inbox", until=900)
 
