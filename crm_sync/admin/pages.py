@@ -10,6 +10,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from leads.admin.evidence import Evidence
+
 
 def require(request: HttpRequest, permission: str) -> None:
     """Raises PermissionDenied for a user who may not do this, whatever page the request came from."""
@@ -59,19 +61,10 @@ class Page(admin.ModelAdmin):
         return {name: request.user.has_perm(permission) for name, permission in self.buttons.items()}
 
 
-class EvidencePage(Page):
+class EvidencePage(Evidence, Page):
     """A page for reading only: nothing is added, changed or deleted here."""
 
     page_template: ClassVar[str]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

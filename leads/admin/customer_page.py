@@ -8,11 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -24,6 +23,7 @@ from django.utils.translation import ngettext
 
 from leads import customers, tidy
 from leads.admin.customer_words import Came, came, reason, title
+from leads.admin.evidence import Evidence
 from leads.models import Customer, Lead
 from leads.people import name_of
 from leads.wording import badge_row, clip, clock, when
@@ -41,19 +41,8 @@ HEAVY = (
 )
 
 
-class CustomerPage(admin.ModelAdmin):
-    """The page half of the admin of customers; the list is the other."""
-
-    # The worker makes customers; a colleague splits them and changes nothing else.
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+class CustomerPage(Evidence):
+    """The page half of the admin of customers; the list is the other. A worker makes them, colleagues split them."""
 
     def get_urls(self) -> list[URLPattern]:
         split = path(

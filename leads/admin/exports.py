@@ -11,7 +11,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from leads import export, sheet
 from leads.admin import saved_views
+from leads.admin.evidence import Evidence
 from leads.models import Export
 from leads.people import name_of
 from leads.wording import clip, clock, in_one_language
@@ -112,7 +113,7 @@ def _file(request: HttpRequest, leads: QuerySet[Any], kind: str, query: str, wor
 
 
 @admin.register(Export)
-class ExportAdmin(admin.ModelAdmin):
+class ExportAdmin(Evidence):
     change_list_template = "admin/leads/export/change_list.html"
     list_display = ("at", "by", "how_many", "which", "file_format")
     list_display_links = None
@@ -125,17 +126,6 @@ class ExportAdmin(admin.ModelAdmin):
 
     class Media:
         css = {"all": ["leadsite/inbox.css"]}
-
-    # Evidence: it is written by taking a file, and by nothing else.
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     def change_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """A row says all there is."""

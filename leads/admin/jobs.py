@@ -12,7 +12,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from leads import jobs, people, sheet
+from leads.admin.evidence import Evidence
 from leads.models import Job
 from leads.ports import JobKind, JobReport, ports
 from leads.wording import clip, when
@@ -46,7 +47,9 @@ class KindFilter(admin.SimpleListFilter):
 
 
 @admin.register(Job)
-class JobAdmin(admin.ModelAdmin):
+class JobAdmin(Evidence):
+    """A job is started where its work belongs, and is a record of it afterwards."""
+
     change_list_template = "admin/leads/job/change_list.html"
     list_display = ("what", "state_now", "started", "by")
     list_display_links = ("what",)
@@ -60,17 +63,6 @@ class JobAdmin(admin.ModelAdmin):
 
     class Media:
         css = {"all": ["leadsite/sending.css"]}
-
-    # A job is started where its work belongs, and is a record of it afterwards.
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm(SEE_ALL) or (obj is not None and _is_own(obj, request.user))

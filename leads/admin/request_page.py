@@ -6,9 +6,9 @@ What the page shows stands in quarantine_page.
 from typing import Any
 from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -19,24 +19,14 @@ from django.views.decorators.http import require_POST
 
 from leads import quarantine
 from leads.admin import quarantine_page as words
+from leads.admin.evidence import Evidence
 from leads.admin.quarantine_page import DISCARD, RELEASE, Outcome, lead_url, outcome_of
 from leads.models import Submission
 from leads.wording import clip
 
 
-class RequestPage(admin.ModelAdmin):
+class RequestPage(Evidence):
     """The page half of the admin of received requests; the list is the other."""
-
-    # Evidence: nobody adds, edits or removes it here. What people decide goes through the buttons.
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     def has_release_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(RELEASE)
