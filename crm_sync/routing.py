@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -117,13 +118,18 @@ def first_delivery(
     return _owed(lead, route, broken, now)
 
 
-def _owed(lead: Lead, route: Route, broken: tuple[str, str], now: datetime) -> Delivery | None:
-    """`broken`: why the route's mapping is, and at which field; empty where it is in good order."""
+def _owed(
+    lead: Lead, route: Route, broken: tuple[str, str], now: datetime, *, of_any_day: bool = False
+) -> Delivery | None:
+    """`broken`: why the route's mapping is, and at which field; empty where it is in good order.
+
+    `of_any_day`: also where the route sends later leads only.
+    """
     if lead.is_test and not lead.offer.send_test_leads:
         return None
     if not lead.offer.enabled or not route.enabled or not route.takes(lead):
         return None
-    if route.send_from and lead.received_at < route.send_from:
+    if route.send_from and lead.received_at < route.send_from and not of_any_day:
         return None
     new = Delivery(lead=lead, route=route, destination_id=route.destination_id, due_at=now, created_at=now)
     if _is_dnc(lead) and lead.offer.dnc_policy != Offer.DncPolicy.PUSH:
@@ -159,6 +165,33 @@ def send_waiting(route: Route, now: datetime) -> Made:
         Delivery.objects.bulk_create(deliveries, batch_size=BATCH, ignore_conflicts=True)
     held = sum(delivery.state == Delivery.State.HELD for delivery in deliveries)
     return Made(len(deliveries) - held, held)
+
+
+def never_sent(leads: Sequence[UUID], now: datetime) -> list[Delivery]:
+    """The deliveries, not saved, that these leads never had and a person may want, from before "from now on" too.
+
+    None of leads that nobody has looked at yet, which go by themselves, nor of those that are not to be contacted.
+    """
+    found = Lead.objects.filter(pk__in=leads).exclude(routed_at=None).select_related("offer")
+    had = set(Delivery.objects.filter(lead__in=leads).values_list("lead_id", "route_id"))
+    routes: dict[int, list[Any]] = {}
+    return [
+        new
+        for lead in found.order_by("received_at", "pk")
+        if not _is_dnc(lead) or lead.offer.dnc_policy == Offer.DncPolicy.PUSH
+        for route in routes.setdefault(lead.offer_id, list(_routes_of(lead.offer_id)))
+        if (lead.pk, route.pk) not in had
+        if (new := _owed(lead, route, (route.broken, route.broken_field), now, of_any_day=True)) is not None
+    ]
+
+
+def send_chosen(leads: Sequence[UUID], now: datetime) -> Made:
+    """Make the deliveries that these leads never had, at a person's word. Returns how many."""
+    with transaction.atomic():
+        new = never_sent(leads, now)
+        Delivery.objects.bulk_create(new, batch_size=BATCH, ignore_conflicts=True)
+    held = sum(delivery.state == Delivery.State.HELD for delivery in new)
+    return Made(len(new) - held, held)
 
 
 def from_now_on(route: Route, now: datetime) -> None:

@@ -11,6 +11,7 @@ from crm_sync.admin import (
     on_offers,
     replay_jobs,
     routes,
+    sending_leads,
     sendings,
     ways,
 )
@@ -27,7 +28,7 @@ def plug_in(ports: Ports) -> None:
     ports.export_columns.append(on_leads.SendingExport())
     ports.became_tests.append(by_hand.take_back)
     ports.lead_filters.append(on_leads.SendingFilter)
-    ports.lead_actions.append(on_leads.retry_leads)
+    ports.lead_actions += [sending_leads.send_leads, on_leads.retry_leads]
     ports.timeline.append(on_leads.timeline)
     ports.offer_columns.append(on_offers.SendsToColumn())
     ports.offer_panels.append(on_offers.offer_panel)

@@ -91,13 +91,17 @@ def bulk_action(
     if "confirm" in request.POST:
         _do(bulk, request, deliveries)
         return None
+    return _ask(bulk, page, request, deliveries, chosen_again(request, action), request.get_full_path())
+
+
+def chosen_again(request: HttpRequest, action: str) -> list[tuple[str, str]]:
+    """What the form of the question has to send along so that the list's action is taken for the same rows."""
     selected = request.POST.getlist("_selected_action")
     across = request.POST.get("select_across", "0")
     if across == "1":
         selected = selected[:1]  # all that match a filter may be thousands; then one stands for them
     hidden = [("action", action), ("select_across", across), ("index", "0")]
-    hidden += [("_selected_action", pk) for pk in selected]
-    return _ask(bulk, page, request, deliveries, hidden, request.get_full_path())
+    return hidden + [("_selected_action", pk) for pk in selected]
 
 
 def all_like_this(page: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
@@ -167,13 +171,18 @@ def _ask(
         "left": "" if found > MOST else _left(deliveries, count),
         "left_because": bulk.left(),
         "first": [tries.discreetly(request, sending) for sending in first],
-        "held_up": {sending.destination.name: waits for sending in first if (waits := _waits(sending))},
+        "held_up": held_up(first),
         "more": max(count - SHOWN, 0),
         "hidden": hidden,
         "back": back,
         "media": page.media,
     }
     return TemplateResponse(request, "admin/crm_sync/delivery/retry.html", context)
+
+
+def held_up(sendings: Sequence[Delivery]) -> dict[str, str]:
+    """The connections of these that take no leads now, with what to do about it."""
+    return {sending.destination.name: waits for sending in sendings if (waits := _waits(sending))}
 
 
 def _left(deliveries: QuerySet[Delivery], count: int) -> Count:
