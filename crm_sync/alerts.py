@@ -18,8 +18,8 @@ WORKER_SILENCE = timedelta(seconds=30)
 def notices(request: HttpRequest) -> Iterator[Notice]:
     """What needs attention, for users who may look at it. Asked on every page, so each question is a cheap one."""
     now = clock.now()  # as the workers say it
-    yield from _no_worker(now)
     may = request.user.has_perm
+    yield from _no_worker(now, reverse("admin:doctor") if may("auth.change_user") else "")
     if may("crm_sync.view_destination"):
         yield from connection_notices.states(request, now)
     if request.path == reverse("admin:index"):
@@ -46,7 +46,7 @@ def _on_home(request: HttpRequest, now: datetime) -> Iterator[Notice]:
         yield from lead_notices.questions()
 
 
-def _no_worker(now: datetime) -> Iterator[Notice]:
+def _no_worker(now: datetime, health_url: str) -> Iterator[Notice]:
     last = Worker.objects.order_by("-seen_at").values_list("seen_at", flat=True).first()
     if last is None or now - last > WORKER_SILENCE:
         said = (
@@ -61,4 +61,4 @@ def _no_worker(now: datetime) -> Iterator[Notice]:
                 "“manage.py serve”, or a worker with “manage.py deliver”."
             )
         )
-        yield Notice("error", said, everywhere=True)
+        yield Notice("error", said, health_url, _("Open Health"), everywhere=True)

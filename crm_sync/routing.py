@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from crm_sync import claiming
 from crm_sync.models import Delivery, MappingVersion, Route
@@ -152,19 +154,29 @@ class Made(NamedTuple):
 
 
 def send_waiting(route: Route, now: datetime) -> Made:
-    """Make deliveries of the leads that wait for this route, at a person's word. Returns how many."""
+    """Make deliveries of the leads that wait for this route, at a person's word. Returns how many.
+
+    A slice at a time, each in one transaction: there may be very many, and intake writes meanwhile.
+    """
     mapping = route.live_mapping
     if mapping is None:
         return Made(0, 0)  # nothing is published: they go on waiting
+    waiting = list(route.waiting_leads().order_by("received_at", "pk").values_list("pk", flat=True))
+    sent = held = 0
+    for start in range(0, len(waiting), BATCH):
+        leads = Lead.objects.filter(pk__in=waiting[start : start + BATCH]).select_related("offer")
+        with override(settings.LANGUAGE_CODE):  # in which reasons are stored
+            owed = [first_delivery(lead, route, mapping, now) for lead in leads]
+        made = _made([new for new in owed if new is not None])
+        sent, held = sent + made.sent, held + made.held
+    return Made(sent, held)
+
+
+def _made(new: Sequence[Delivery]) -> Made:
     with transaction.atomic():
-        deliveries = [
-            new
-            for lead in route.waiting_leads().select_related("offer").iterator(chunk_size=BATCH)
-            if (new := first_delivery(lead, route, mapping, now)) is not None
-        ]
-        Delivery.objects.bulk_create(deliveries, batch_size=BATCH, ignore_conflicts=True)
-    held = sum(delivery.state == Delivery.State.HELD for delivery in deliveries)
-    return Made(len(deliveries) - held, held)
+        Delivery.objects.bulk_create(new, batch_size=BATCH, ignore_conflicts=True)
+    held = sum(delivery.state == Delivery.State.HELD for delivery in new)
+    return Made(len(new) - held, held)
 
 
 def never_sent(leads: Sequence[UUID], now: datetime) -> list[Delivery]:
@@ -187,11 +199,7 @@ def never_sent(leads: Sequence[UUID], now: datetime) -> list[Delivery]:
 
 def send_chosen(leads: Sequence[UUID], now: datetime) -> Made:
     """Make the deliveries that these leads never had, at a person's word. Returns how many."""
-    with transaction.atomic():
-        new = never_sent(leads, now)
-        Delivery.objects.bulk_create(new, batch_size=BATCH, ignore_conflicts=True)
-    held = sum(delivery.state == Delivery.State.HELD for delivery in new)
-    return Made(len(new) - held, held)
+    return _made(never_sent(leads, now))
 
 
 def from_now_on(route: Route, now: datetime) -> None:

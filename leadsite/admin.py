@@ -34,9 +34,9 @@ KEPT_BY_DJANGO = ("last_login", "date_joined")
 GROUPS = {
     "Sales": _("work on leads: answer, set states, owners and reminders, add notes"),
     "Partner manager": _(
-        "do that, and see to offers, field mappings, sendings and quarantine, and export leads"
+        "do that, and see to offers, CRM connections, field mappings, sendings and quarantine, and export leads"
     ),
-    "Administrator": _("do that, and see to CRM connections, users, health and settings"),
+    "Administrator": _("do that, pause and delete connections, and see to users, health and settings"),
     "Auditor": _("look at leads, sendings and set-up, and change nothing"),
 }
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from crm_sync.models.destinations import Destination
@@ -112,10 +112,10 @@ class Delivery(models.Model):
         verbose_name = _("sending")
         verbose_name_plural = _("sendings")
         permissions = [
-            ("retry_delivery", "Can retry a sending"),
-            ("cancel_delivery", "Can cancel a sending"),
-            ("send_waiting_delivery", "Can send leads that wait for a route"),
-            ("replay_delivery", "Can replay a range of sendings"),
+            ("retry_delivery", gettext_noop("Can retry a sending")),
+            ("cancel_delivery", gettext_noop("Can cancel a sending")),
+            ("send_waiting_delivery", gettext_noop("Can send leads that wait for a route")),
+            ("replay_delivery", gettext_noop("Can replay a range of sendings")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["lead", "route"], name="delivery_once"),
@@ -217,7 +217,7 @@ class Attempt(models.Model):
         ordering = ["number"]
         verbose_name = _("try")
         verbose_name_plural = _("tries")
-        permissions = [("view_personal_attempt", "Can see personal data in tries")]
+        permissions = [("view_personal_attempt", gettext_noop("Can see personal data in tries"))]
         constraints = [models.UniqueConstraint(fields=["delivery", "number"], name="attempt_number")]
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 
 class DemoSwitch(models.Model):
@@ -45,8 +46,8 @@ class DemoRecord(models.Model):
         verbose_name = _("demo CRM record")
         verbose_name_plural = _("demo CRM records")
         permissions = [
-            ("remove_demo", "Can remove all demo data"),
-            ("switch_demo", "Can switch the demo CRM's behaviour"),
+            ("remove_demo", gettext_noop("Can remove all demo data")),
+            ("switch_demo", gettext_noop("Can switch the demo CRM's behaviour")),
         ]
 
     def __str__(self) -> str:

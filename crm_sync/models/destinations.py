@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from crm_sync import connectors
@@ -75,10 +75,10 @@ class Destination(models.Model):
         verbose_name = _("CRM connection")
         verbose_name_plural = _("CRM connections")
         permissions = [
-            ("test_destination", "Can test a CRM connection"),
-            ("pause_destination", "Can pause and resume a CRM connection"),
-            ("send_sample_destination", "Can send a sample lead to a CRM connection"),
-            ("be_told_destination", "Is told by e-mail when a CRM connection fails"),
+            ("test_destination", gettext_noop("Can test a CRM connection")),
+            ("pause_destination", gettext_noop("Can pause and resume a CRM connection")),
+            ("send_sample_destination", gettext_noop("Can send a sample lead to a CRM connection")),
+            ("be_told_destination", gettext_noop("Is told by e-mail when a CRM connection fails")),
         ]
 
     def __str__(self) -> str:

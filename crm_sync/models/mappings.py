@@ -7,6 +7,7 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from crm_sync.mapping import KINDS, TRANSFORMS, Rule, compose
 from crm_sync.models.destinations import Destination
@@ -132,7 +133,7 @@ class MappingVersion(models.Model):
         ordering = ["-number"]
         verbose_name = _("field mapping")
         verbose_name_plural = _("field mappings")
-        permissions = [("publish_mappingversion", "Can publish a field mapping")]
+        permissions = [("publish_mappingversion", gettext_noop("Can publish a field mapping"))]
         constraints = [
             models.CheckConstraint(
                 condition=Q(route=None, destination__isnull=False) | Q(route__isnull=False, destination=None),

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils.translation import override, trans_real
 
 from crm_sync import routing
 from crm_sync.models import Delivery, Destination, Route
@@ -187,6 +188,24 @@ def test_a_person_may_send_what_waited(late_route: Route, offer: Offer) -> None:
     assert set(Delivery.objects.values_list("state", "due_at")) == {("waiting", START)}
     assert routing.send_waiting(late_route, START) == (0, 0)
     assert Delivery.objects.count() == 3
+
+
+def test_very_many_are_sent_a_slice_at_a_time(late_route: Route, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routing, "BATCH", 2)
+    assert routing.send_waiting(late_route, START) == (3, 0)
+    assert Delivery.objects.count() == 3
+
+
+def test_why_one_is_held_is_stored_in_the_language_of_the_installation(
+    offer: Offer, destination: Destination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_lead(offer, action="DNC")
+    route_all()
+    route = make_route(offer, destination)
+    monkeypatch.setattr(trans_real.translation("de"), "gettext", lambda message: f"«{message}»")
+    with override("de"):
+        assert routing.send_waiting(route, START) == (0, 1)
+    assert Delivery.objects.get().reason == "Do not contact. Microsoft sent this for information."
 
 
 def test_a_person_may_leave_the_past_alone(late_route: Route, offer: Offer) -> None:
