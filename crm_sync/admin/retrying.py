@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -52,7 +52,7 @@ RETRYING = Bulk(
     ),
     left=lambda: _("delivered, cancelled, on the way, not approved yet, or not to be contacted"),
     nothing=lambda: _(
-        "Nothing to retry there: delivered, cancelled, not approved yet, or held as do not contact."
+        "Nothing to retry there: delivered, cancelled, on the way, not approved yet, or held as do not contact."
     ),
 )
 APPROVING = Bulk(
@@ -76,8 +76,14 @@ def _chosen(bulk: Bulk, deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
     held = Delivery.Held
     if bulk is APPROVING:
         return deliveries.filter(held_reason=held.APPROVAL)
-    retryable = deliveries.filter(state__in=by_hand.RETRYABLE)
+    retryable = deliveries.filter(state__in=by_hand.RETRYABLE).exclude(_tried_next())
     return retryable.exclude(held_reason__in=[held.DNC, held.APPROVAL])
+
+
+def _tried_next() -> Q:
+    """Those that a retry would leave as they are, as the one before did: the next thousands are others."""
+    due = Q(state=Delivery.State.WAITING, due_at__lte=clock.now(), strikes=0)
+    return due & (Q(duplicate_of="") | Q(write_anyway=True))
 
 
 def bulk_action(

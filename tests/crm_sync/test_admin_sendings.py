@@ -395,6 +395,30 @@ def test_of_very_many_the_oldest_are_retried_and_it_says_so(monkeypatch: pytest.
     assert "3+ of the chosen are left alone" in text
 
 
+@pytest.mark.parametrize("query", ["", "?state=waiting", "?state=on_their_way"])
+def test_the_same_again_takes_the_next_ones(query: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrying, "MOST", 2)
+    demo = Demo()
+    later = demo.clock.now + timedelta(hours=1)
+    sendings = [demo.owe(due_at=later, strikes=3) for _ in range(3)]
+    data = {"action": "retry_selected", "select_across": "1", "_selected_action": str(sendings[0].pk)}
+    client = signed_in("bob")
+    text = press(client, LIST + query, **data, confirm="yes")
+    assert "2 sendings are tried again now. More match" in text
+    assert "Retry 1 sending now?" in press(client, LIST + query, **data)
+    assert "1 sending is tried again now." in press(client, LIST + query, **data, confirm="yes")
+    assert not Delivery.objects.filter(due_at=later).exists()
+    assert "Nothing to retry there" in press(client, LIST + query, **data)
+
+
+def test_a_duplicate_that_waits_is_retried_by_who_wants_it_written() -> None:
+    sent = Demo().owe(duplicate_of="7")
+    data = {"action": "retry_selected", "_selected_action": str(sent.pk)}
+    press(signed_in("bob"), LIST, **data, confirm="yes")
+    sent.refresh_from_db()
+    assert sent.write_anyway
+
+
 def test_nothing_to_retry_is_said() -> None:
     sent = Demo().owe(state="cancelled")
     text = press(signed_in("bob"), LIST, action="retry_selected", _selected_action=str(sent.pk))
