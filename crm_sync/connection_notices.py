@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Case, IntegerField, QuerySet, When
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -52,8 +52,20 @@ def _none_is_lost(waiting: int) -> str:
     ) % {"number": f"{waiting:,}"}
 
 
+# Only the first few are told: those first that need somebody, one that was paused on purpose last.
+_URGENCY = Case(
+    When(state=DestinationState.State.STOPPED, then=0),
+    When(state=DestinationState.State.SLOWED, then=1),
+    When(state=DestinationState.State.WORKING, then=2),
+    default=3,
+    output_field=IntegerField(),
+)
+
+
 def _sick() -> QuerySet[DestinationState]:
+    """The most urgent first, of these the longest sick."""
     states = DestinationState.objects.exclude(state=DestinationState.State.WORKING, reason="")
+    states = states.order_by(_URGENCY, "since", "pk")
     # Without secrets: that they do not open may be what is wrong.
     return states.select_related("destination").defer("destination__secrets")
 
