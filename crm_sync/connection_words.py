@@ -11,7 +11,7 @@ from crm_sync import wording as words
 from crm_sync.limits import next_day
 from crm_sync.models import Destination, DestinationState
 from crm_sync.outcomes import Delivered, DestinationFault, Rejected, RetryLater, Throttled
-from crm_sync.pushing import Result
+from crm_sync.pushing import OUR_ERROR, Result
 from crm_sync.trial import Wait
 from leads.people import name_of
 
@@ -211,4 +211,4 @@ def sample_result(result: Result, name: str) -> str:
             return _("Look for Sam Sample in %(crm)s: it may be there all the same.") % crm
         case RetryLater():
             return _("%(crm)s could not take it now. Try again in a while.") % crm
-    return _("An error of this software. The log has the details; please report it.")
+    return _(OUR_ERROR)

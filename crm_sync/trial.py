@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, override
+from django.utils.translation import override
 
 from crm_sync import connectors, health, limits
 from crm_sync.connectors.base import Record, Stopped, outcome_reason
@@ -24,7 +24,7 @@ from crm_sync.mapping import RowProblem, Rule, apply, compose
 from crm_sync.models import Delivery, Destination, DestinationState, Route, effective_rules
 from crm_sync.outcomes import DestinationFault
 from crm_sync.policy import policy, site
-from crm_sync.pushing import Crashed, Result, connect
+from crm_sync.pushing import OUR_ERROR, Crashed, Result, connect
 from crm_sync.recorder import Exchange, Recorder, mask_literals
 from leads import payload, samples
 from leads.intake import lead_of
@@ -32,8 +32,6 @@ from leads.models import Lead, Offer, Submission
 from leads.vault import VaultError
 
 logger = logging.getLogger(__name__)
-
-OUR_ERROR = gettext_lazy("An error of this software. The log has the details; please report it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ def _requests(destination: Destination, record: Record, key: str) -> DryRun:
         return DryRun(dict(record), error=str(error))
     except Exception:
         _trace(destination, "Showing what would be sent")
-        return DryRun(dict(record), error=str(OUR_ERROR))
+        return DryRun(dict(record), error=_(OUR_ERROR))
     return DryRun(dict(record), requests=recorder.exchanges)
 
 

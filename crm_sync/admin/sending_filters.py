@@ -61,7 +61,8 @@ class DestinationFilter(_Filter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
         found = list(Destination.objects.values_list("pk", "name", "connector"))
         demo = any(connector == "demo" for _pk, _name, connector in found)
-        real = [(REAL["destination"], _("All but the demo CRM"))] if demo or self.value() else []
+        chosen = self.value() == REAL["destination"]
+        real = [(REAL["destination"], _("All but the demo CRM"))] if demo or chosen else []
         return [*((str(pk), name) for pk, name, _connector in found), *real]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
