@@ -72,7 +72,8 @@ class DeliveryAdmin(Paged, EvidencePage):
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         # By time there is an index of each state only; ids are given out in the same order, all but.
-        return ("-created_at", "-id") if request.GET.get("state") else ("-id",)
+        one_state = request.GET.get("state") in Delivery.State.values
+        return ("-created_at", "-id") if one_state else ("-id",)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

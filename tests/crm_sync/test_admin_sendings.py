@@ -256,6 +256,28 @@ def test_a_record_address_that_is_no_web_address_is_no_link() -> None:
     assert "javascript:" not in html_of(signed_in("dave"), LIST)
 
 
+@pytest.mark.parametrize(
+    ("query", "order"),
+    [
+        ({}, ["-id"]),
+        ({"state": "on_their_way"}, ["-id"]),
+        ({"state": "waiting"}, ["-created_at", "-id"]),
+    ],
+)
+def test_each_list_has_an_order_that_an_index_gives(query: dict[str, str], order: list[str]) -> None:
+    changelist = signed_in("dave").get(LIST, query).context["cl"]
+    assert list(changelist.queryset.query.order_by) == order
+
+
+def test_all_but_the_demo_is_offered_where_there_is_a_demo() -> None:
+    real = sending.make_destination("webhook", name="HubSpot")
+    client, offered = signed_in("dave"), "All but the demo CRM"
+    assert offered not in text_of(client, LIST, destination=str(real.pk))
+    assert offered in text_of(client, LIST, destination="real")
+    sending.make_destination("demo")
+    assert offered in text_of(client, LIST)
+
+
 def test_a_longer_list_asks_no_more_questions() -> None:
     demo = Demo()
 
