@@ -1,10 +1,14 @@
 """Leads that stand still until somebody acts: notices for Home, each with the one link that leads to mending it."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
 
-from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -12,24 +16,26 @@ from crm_sync import sending_words
 from crm_sync import wording as words
 from crm_sync.admin import tries
 from crm_sync.connection_notices import AT_MOST
-from crm_sync.models import LOOKED_AT, Delivery, MappingVersion, Route
+from crm_sync.models import Delivery, Destination, MappingVersion, Route
+from leads import counting
+from leads.counting import Count
 from leads.models import Lead, Offer
 from leads.ports import Notice
 
 MOST_READ = 200  # of what is told together
 CAP = 10_000  # leads counted
 MOST_ROUTES = 20
+IMPATIENT = 3  # routes whose leads take too long to count: of the others only some are looked at
 
 
 def broken_mappings(request: HttpRequest) -> Iterator[Notice]:
     """Field mappings that a CRM refused, and how many leads each holds."""
     broken = _live().exclude(route=None).exclude(broken="")
-    held = Q(route__deliveries__held_reason=Delivery.Held.MAPPING_BROKEN)
-    counted = broken.annotate(
-        held=Count("route__deliveries", filter=held), since=Min("route__deliveries__created_at", filter=held)
-    )
-    for version in counted[:AT_MOST]:
+    held_by_any = Delivery.objects.filter(state=Delivery.State.HELD, held_reason=Delivery.Held.MAPPING_BROKEN)
+    for version in broken.order_by("pk")[:AT_MOST]:
         route: Route = version.route  # type: ignore[assignment]
+        held = held_by_any.filter(route=route)
+        number = held.order_by()[: CAP + 1].count()
         said = (
             _("The field mapping %(mapping)s is broken at the field %(field)s.")
             if version.broken_field
@@ -38,11 +44,11 @@ def broken_mappings(request: HttpRequest) -> Iterator[Notice]:
         why = words.sentence(tries.of_some_lead(request, version.broken))
         yield Notice(
             "error",
-            f"{said} {why} {_holds(version.held)}".rstrip(),
+            f"{said} {why} {_holds(number)}".rstrip(),
             words.mapping_url(route, version.broken_field),
             _("Mend the field mapping"),
-            since=version.since,
-            leads=version.held,
+            since=_oldest(held),
+            leads=number,
         )
 
 
@@ -50,7 +56,12 @@ def _holds(number: int) -> str:
     if not number:
         return ""
     said = ngettext("It holds %(number)s lead.", "It holds %(number)s leads.", number)
-    return said % {"number": f"{number:,}"}
+    return said % {"number": words.capped(number, CAP)}
+
+
+def _oldest(sendings: QuerySet[Delivery]) -> datetime | None:
+    """When the first of these began: one row, of an index."""
+    return sendings.order_by("created_at").values_list("created_at", flat=True).first()
 
 
 def doubted_mappings() -> Iterator[Notice]:
@@ -98,35 +109,43 @@ def _live() -> QuerySet[MappingVersion]:
 
 def stuck_sendings() -> Iterator[Notice]:
     """Refused and held leads, by connection and reason. What a broken mapping holds was told already."""
-    stuck = Delivery.objects.filter(state__in=[Delivery.State.REJECTED, Delivery.State.HELD])
-    # Do-not-contact leads are held on purpose.
-    stuck = stuck.exclude(held_reason__in=[Delivery.Held.MAPPING_BROKEN, Delivery.Held.DNC])
-    groups = (
-        stuck.order_by()
-        .values("state", "held_reason", "destination_id", name=F("destination__name"))
-        .annotate(
-            number=Count("pk"),
-            demo=Count("pk", filter=Q(destination__connector="demo")),
-            since=Min("created_at"),
-        )
+    groups = [*_stuck_groups(Delivery.State.REJECTED), *_stuck_groups(Delivery.State.HELD)]
+    largest = sorted(groups, key=lambda group: -group[1])[: AT_MOST * 2]
+    destinations = Destination.objects.defer("secrets").in_bulk(
+        {like["destination_id"] for like, _n in largest}
     )
-    for group in groups[: AT_MOST * 2]:
-        where = f"{group['name']}{words.demo_mark(bool(group['demo']))}"
-        query = f"?destination={group['destination_id']}&state={group['state']}"
-        if group["held_reason"]:
-            query += f"&held_reason={group['held_reason']}"
+    for like, number in largest:
+        destination = destinations.get(like["destination_id"])
+        if destination is None:
+            continue  # deleted just now
+        where = f"{destination}{words.demo_mark(destination.is_demo)}"
+        named = {"destination": destination.pk, "state": like["state"], "held_reason": like["held_reason"]}
+        query = urlencode({name: value for name, value in named.items() if value})
         yield Notice(
             "warning",
-            _stuck(group["state"], group["held_reason"], group["number"], where),
-            reverse("admin:crm_sync_delivery_changelist") + query,
+            _stuck(like["state"], like["held_reason"], number, where),
+            f"{reverse('admin:crm_sync_delivery_changelist')}?{query}",
             _("Open the sendings"),
-            since=group["since"],
-            leads=group["number"],
+            since=_oldest(Delivery.objects.filter(**like)),
+            leads=number,
         )
 
 
-def _stuck(state: str, held_reason: str, number: int, where: str) -> str:
-    named = {"number": f"{number:,}", "crm": where}
+def _stuck_groups(state: str) -> Iterator[tuple[dict[str, Any], Count]]:
+    """What the newest CAP of a state share, and how many of them do."""
+    stuck = Delivery.objects.filter(state=state)
+    if state == Delivery.State.HELD:
+        # Do-not-contact leads are held on purpose.
+        stuck = stuck.exclude(held_reason__in=[Delivery.Held.MAPPING_BROKEN, Delivery.Held.DNC])
+    # Counted here: asked to group the newest of a state, PostgreSQL reads the whole table to find them again.
+    found = list(stuck.order_by("-created_at").values_list("destination_id", "held_reason")[: CAP + 1])
+    for (destination_id, held_reason), number in Counter(found[:CAP]).items():
+        like = {"destination_id": destination_id, "state": state, "held_reason": held_reason}
+        yield like, Count.at_least(number) if len(found) > CAP else Count(number)
+
+
+def _stuck(state: str, held_reason: str, number: Count, where: str) -> str:
+    named = {"number": str(number), "crm": where}
     if state == Delivery.State.REJECTED:
         return (
             ngettext("%(crm)s refused %(number)s lead.", "%(crm)s refused %(number)s leads.", number) % named
@@ -173,7 +192,7 @@ def unconnected(may: Callable[[str], bool]) -> Iterator[Notice]:
             url = (
                 f"{reverse('admin:crm_sync_route_add')}?offer={offer.pk}" if may("crm_sync.add_route") else ""
             )
-        number = words.capped(min(waiting, CAP), CAP)
+        number = words.capped(waiting, CAP)
         text = said % {"number": number, "offer": f"{offer}{words.demo_mark(offer.is_demo)}"}
         oldest = Lead.objects.filter(offer=offer, is_test=False).order_by("received_at")
         since = oldest.values_list("received_at", flat=True).first()
@@ -194,22 +213,29 @@ def questions() -> Iterator[Notice]:
     """Leads that came before their route was published: whether they shall go too, nobody has said."""
     published = MappingVersion.objects.filter(route=OuterRef("pk"), state=MappingVersion.State.PUBLISHED)
     live = Route.objects.filter(Exists(published), enabled=True, offer__enabled=True)
-    for route in live.select_related("offer", "destination")[:MOST_ROUTES]:
-        waiting = route.newest_waiting_leads().count()
+    took_too_long = 0
+    for route in live.select_related("offer", "destination").defer("destination__secrets")[:MOST_ROUTES]:
+        waiting = _unsent(route, patiently=took_too_long < IMPATIENT)
+        took_too_long += waiting.and_more
         if waiting:
             said = ngettext(
                 "%(number)s lead came before and was not sent: %(route)s. Decide whether it is.",
                 "%(number)s leads came before and were not sent: %(route)s. Decide whether they are.",
-                waiting,
+                waiting + waiting.and_more,
             )
-            number, name = (
-                words.capped(waiting, LOOKED_AT),
-                f"{route}{words.demo_mark(route.destination.is_demo)}",
-            )
+            name = f"{route}{words.demo_mark(route.destination.is_demo)}"
             yield Notice(
                 "warning",
-                said % {"number": number, "route": name},
+                said % {"number": str(waiting), "route": name},
                 f"{words.route_url(route.pk)}#question",
                 _("Decide"),
                 leads=waiting,
             )
+
+
+def _unsent(route: Route, *, patiently: bool) -> Count:
+    """How many wait for a word; where counting takes too long, what the newest and the oldest tell."""
+    ends = max(route.newest_waiting_leads().count(), route.oldest_waiting_leads().count())
+    if patiently:
+        return counting.count(route.waiting_leads(), at_least=ends)
+    return Count.at_least(ends)

@@ -39,8 +39,8 @@ def sentence(text: str) -> str:
 
 
 def capped(number: int, cap: int) -> str:
-    """A number that was counted up to a cap: "10,000+"."""
-    return f"{number:,}{'+' if number == cap else ''}"
+    """A number that was counted up to one more than a cap: "10,000", and above it "10,000+"."""
+    return f"{number:,}" if number <= cap else f"{cap:,}+"
 
 
 def kind_of(destination: Destination) -> str:

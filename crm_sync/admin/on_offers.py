@@ -92,7 +92,7 @@ def _counts(request: HttpRequest, route: Route) -> list[tuple[str, str]]:
         (_State.HELD, _("%(number)s held")),
     )
     for state, said in parts:
-        count = route.deliveries.filter(state=state).order_by()[:CAP].count()
+        count = route.deliveries.filter(state=state).order_by()[: CAP + 1].count()
         query: dict[str, Any] = {"destination": route.destination_id, "offer": route.offer_id, "state": state}
         if count:
             found.append((said % {"number": words.capped(count, CAP)}, url and f"{url}?{urlencode(query)}"))

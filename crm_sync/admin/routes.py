@@ -198,7 +198,7 @@ def _approvals(request: HttpRequest, route: Route) -> dict[str, Any] | None:
     if not request.user.has_perm("crm_sync.view_delivery"):
         return None
     held = Delivery.objects.filter(route=route, held_reason=Delivery.Held.APPROVAL)
-    count = held.order_by()[:CAP].count()
+    count = held.order_by()[: CAP + 1].count()
     if not count and not route.needs_approval:
         return None
     query: dict[str, Any] = {

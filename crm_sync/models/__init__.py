@@ -5,7 +5,6 @@ from crm_sync.models.demo import DemoRecord, DemoSwitch
 from crm_sync.models.destinations import Destination, FieldCatalogue
 from crm_sync.models.health import DestinationState, Outage, Worker
 from crm_sync.models.mappings import (
-    LOOKED_AT,
     FieldRule,
     MappingVersion,
     MappingVersionQuerySet,
@@ -14,7 +13,6 @@ from crm_sync.models.mappings import (
 )
 
 __all__ = [
-    "LOOKED_AT",
     "Attempt",
     "Delivery",
     "DeliveryQuerySet",

@@ -13,8 +13,8 @@ from crm_sync.mapping import KINDS, TRANSFORMS, Rule, compose
 from crm_sync.models.destinations import Destination
 from leads.models import Lead, Offer
 
-# An offer's newest leads, among which those are counted that a route has not sent: to find none among a million that
-# were sent each would be read. The route's own page counts them all.
+# An offer's newest or oldest leads, among which those are counted that a route has not sent: to find none among a
+# million that were sent each would be read. The route's own page counts them all.
 LOOKED_AT = 200
 
 
@@ -91,6 +91,13 @@ class Route(models.Model):
         """Those of them among the offer's newest LOOKED_AT."""
         newest = Lead.objects.filter(offer=self.offer_id).order_by("-received_at").values("pk")[:LOOKED_AT]
         return self.waiting_leads().filter(pk__in=newest)
+
+    def oldest_waiting_leads(self) -> models.QuerySet[Lead]:
+        """Those of them among the offer's oldest LOOKED_AT that may be asked about."""
+        leads = Lead.objects.filter(offer=self.offer_id)
+        if self.send_from:
+            leads = leads.filter(received_at__gte=self.send_from)
+        return self.waiting_leads().filter(pk__in=leads.order_by("received_at").values("pk")[:LOOKED_AT])
 
 
 class MappingVersionQuerySet(models.QuerySet["MappingVersion"]):

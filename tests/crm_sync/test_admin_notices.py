@@ -9,9 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from crm_sync import lead_notices, wording
-from crm_sync.models import Destination, DestinationState, MappingVersion, Outage, Worker
-from leads import ports
+from crm_sync import connection_notices, lead_notices, wording
+from crm_sync.models import Destination, DestinationState, MappingVersion, Outage, Worker, mappings
+from leads import counting, ports
 from leads.models import Endpoint
 from tests.crm_sync import sending
 from tests.crm_sync.screens import Demo, a_worker_lives, html_of, may_only, text_of, url_of
@@ -114,6 +114,29 @@ def test_an_outage_that_somebody_paused_is_told_as_paused() -> None:
     assert "has refused" not in home()
 
 
+def test_of_many_sick_connections_those_are_told_that_need_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_notices, "AT_MOST", 4)
+    now = timezone.now()
+    kinds = (
+        ("paused", "Moving house", 9),
+        ("working", "The test failed", 1),
+        ("slowed", DOWN, 1),
+        ("stopped", DOWN, 1),
+        ("stopped", DOWN, 2),
+    )
+    for state, reason, hours in kinds:
+        destination = sending.make_destination("webhook", name=f"CRM {state} {hours}")
+        DestinationState.objects.filter(pk=destination.pk).update(
+            state=state, reason=reason, since=now - timedelta(hours=hours), until=now
+        )
+    text = home()
+    told = ["CRM stopped 2", "CRM stopped 1", "CRM slowed 1", "CRM working 1"]
+    assert all(name in text for name in told)
+    assert "CRM paused 9" not in text.split("Needs attention")[1].split("Leads")[0]
+    ordered = [state.destination.name for state in connection_notices._sick()]
+    assert ordered == [*told, "CRM paused 9"]
+
+
 def test_salespeople_read_that_their_leads_will_arrive_and_no_errors() -> None:
     demo = Demo()
     demo.owe()
@@ -190,6 +213,16 @@ def test_a_broken_mapping_is_told_with_what_it_holds() -> None:
     assert f"{url_of(demo.route, 'mapping')}#field-job_title" in html_of(signed_in("bob"), HOME)
 
 
+def test_what_a_broken_mapping_holds_is_counted_up_to_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = Demo()
+    MappingVersion.objects.update(broken="No such field")
+    for _ in range(3):
+        demo.owe(state="held", held_reason="mapping_broken")
+    for cap, said in ((3, "3"), (2, "2+")):
+        monkeypatch.setattr(lead_notices, "CAP", cap)
+        assert f"It holds {said} leads." in home()
+
+
 def test_an_older_broken_version_is_no_news() -> None:
     demo = Demo()
     MappingVersion.objects.update(broken="No such field", broken_field="x")
@@ -213,6 +246,18 @@ def test_refused_and_held_leads_are_counted_by_reason() -> None:
     html = html_of(signed_in("charlie"), HOME)
     assert f"{SENDINGS}?destination={demo.destination.pk}&amp;state=rejected" in html
     assert "state=held&amp;held_reason=gave_up" in html
+
+
+def test_refused_and_held_leads_are_counted_up_to_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = Demo()
+    for _ in range(3):
+        demo.owe(state="rejected")
+    demo.owe(state="held", held_reason="gave_up")
+    for cap, said in ((3, "3"), (2, "2+")):
+        monkeypatch.setattr(lead_notices, "CAP", cap)
+        text = home()
+        assert f"Demo CRM (demo) refused {said} leads." in text
+        assert "1 lead for Demo CRM (demo) is held" in text
 
 
 def test_leads_held_on_purpose_are_no_news() -> None:
@@ -259,6 +304,20 @@ def test_the_open_question_is_told_until_it_is_answered() -> None:
     assert f"{url_of(demo.route)}#question" in html_of(signed_in("bob"), HOME)
     signed_in("bob").post(url_of(demo.route, "from_now_on"))
     assert "came before" not in home()
+
+
+def test_the_open_question_stays_when_newer_leads_were_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mappings, "LOOKED_AT", 2)
+    demo = Demo()
+    for _ in range(3):
+        demo.lead()
+    demo.clock.pass_(60)
+    for _ in range(2):
+        demo.owe(state="delivered", settled_at=timezone.now())
+    monkeypatch.setattr(counting, "PATIENCE", 5.0)  # however busy the machine
+    assert "3 leads came before and were not sent" in home()
+    monkeypatch.setattr(lead_notices, "IMPATIENT", 0)
+    assert "2+ leads came before and were not sent" in home()
 
 
 def test_other_pages_do_not_count_leads() -> None:
