@@ -235,7 +235,8 @@ def questions() -> Iterator[Notice]:
 
 def _unsent(route: Route, *, patiently: bool) -> Count:
     """How many wait for a word; where counting takes too long, what the newest and the oldest tell."""
-    ends = max(route.newest_waiting_leads().count(), route.oldest_waiting_leads().count())
     if patiently:
-        return counting.count(route.waiting_leads(), at_least=ends)
-    return Count.at_least(ends)
+        waiting = counting.count(route.waiting_leads())
+        if waiting or not waiting.and_more:
+            return waiting
+    return Count.at_least(max(route.newest_waiting_leads().count(), route.oldest_waiting_leads().count()))

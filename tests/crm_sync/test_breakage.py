@@ -339,7 +339,8 @@ def test_more_doubts_ask_no_more_questions_on_home(destination: Destination) -> 
     def queries() -> int:
         with CaptureQueriesContext(connection) as asked:
             html_of(signed_in("bob"), HOME)
-        return len(asked)
+        # How long PostgreSQL may take over one is told it before and after: no question.
+        return len([query for query in asked if query["sql"].startswith("SELECT")])
 
     for _ in range(2):
         make_route(make_offer(), destination, RULES)
