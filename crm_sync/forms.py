@@ -108,13 +108,16 @@ class BaseDestinationForm(forms.ModelForm):
         return data
 
     def _is_elsewhere(self, data: Mapping[str, Any]) -> bool:
-        """Whether an address becomes that of another server, be it instead of what an empty box stands for."""
+        """Whether an address becomes that of another server, be it instead of what an empty box stands for.
+
+        One that is a secret does not count: it is its own credential, and no other secret is sent there.
+        """
         before = self.instance.settings
         return any(
             _server(before.get(setting.name) or setting.default)
             != _server(data.get(setting_input(setting)) or setting.default)
             for setting in self.spec.settings
-            if setting.kind == "url"
+            if setting.kind == "url" and not setting.secret
         )
 
     def _ask_for_secrets(self, data: Mapping[str, Any]) -> None:

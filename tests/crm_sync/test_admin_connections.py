@@ -213,6 +213,21 @@ def test_nor_to_another_place_of_sign_in_than_the_usual_one() -> None:
     assert usual.status_code == 302
 
 
+def test_an_address_that_is_a_credential_itself_asks_for_no_other() -> None:
+    account = {
+        "connection_string": "AccountName=contoso;AccountKey=Y29udG9zby1hY2NvdW50LWtleQ==",
+        "table": "Leads",
+    }
+    destination = Destination(name="Table", connector="azure_table")
+    destination.store_settings(account | {"partition_format": "iso"})
+    destination.save()
+    address = "https://contoso.table.core.windows.net/Leads?si=writers&tn=Leads&sig=abc"
+    boxes = {"name": "Table", "setting_table": "Leads", "setting_partition_format": "iso"}
+    assert save("bob", destination, **boxes, setting_sas_url=address).status_code == 302
+    destination.refresh_from_db()
+    assert destination.secrets == {"connection_string": account["connection_string"], "sas_url": address}
+
+
 def test_an_optional_secret_can_be_removed_and_another_one_set() -> None:
     destination = hook()
     save("erin", destination, clear_secret="on")
