@@ -1,5 +1,7 @@
 """Pure: why a connection failed, in words for staff: no number, no name and no repr of an error of the system."""
 
+import errno
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -17,8 +19,24 @@ _BY_KIND: tuple[tuple[type[OSError], str], ...] = (
     (TimeoutError, gettext_noop("nothing answered in time")),
     (ssl.SSLError, gettext_noop("what answers there does not speak TLS as we do")),
 )
-# Host or network unreachable, and what else a system names.
 _NO_WAY = gettext_noop("no way leads there from this server")
+_FILES = gettext_noop("this server has too many files and connections open: ask whoever hosts it")
+_MEMORY = gettext_noop("this server is short of memory: ask whoever hosts it")
+_BY_NUMBER = {
+    errno.EHOSTUNREACH: _NO_WAY,
+    errno.ENETUNREACH: _NO_WAY,
+    errno.ENETDOWN: _NO_WAY,
+    errno.EHOSTDOWN: _NO_WAY,
+    errno.EMFILE: _FILES,
+    errno.ENFILE: _FILES,
+    errno.ENOBUFS: _MEMORY,
+    errno.ENOMEM: _MEMORY,
+    errno.EADDRNOTAVAIL: gettext_noop(
+        "this server is short of ports, or has no address to connect from: ask whoever hosts it"
+    ),
+}
+_ELSE = gettext_noop("the system of this server says: {words}")
+_UNKNOWN = gettext_noop("the system of this server does not say why")
 
 
 def name_unknown(host: str, error: Exception) -> str:
@@ -39,8 +57,19 @@ def because(error: BaseException) -> str:
     """
     for cause in _causes(error):
         if isinstance(cause, OSError):
-            return _(next((words for kind, words in _BY_KIND if isinstance(cause, kind)), _NO_WAY))
+            return _of_the_system(cause)
     return str(error).rstrip(": .")
+
+
+def _of_the_system(error: OSError) -> str:
+    for kind, words in _BY_KIND:
+        if isinstance(error, kind):
+            return _(words)
+    if error.errno in _BY_NUMBER:
+        return _(_BY_NUMBER[error.errno])
+    if error.errno in errno.errorcode:
+        return _(_ELSE).format(words=os.strerror(error.errno))
+    return _(_UNKNOWN)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
