@@ -84,7 +84,7 @@ class TargetField:
 
     `suggested` is the rule of the suggested mapping as in a configuration file, without `target`
     (`{"kind": "field", "source": "email"}`); None: the field is not part of it. `always`: that rule also holds where a
-    mapping says nothing of the field, as of a key.
+    mapping says nothing of the field, as of a key. `ours`: the connector made it up, and the CRM has no such field.
     """
 
     name: str
@@ -95,6 +95,7 @@ class TargetField:
     choices: tuple[tuple[str, str], ...] = ()
     suggested: dict[str, object] | None = None
     always: bool = False
+    ours: bool = False
 
     @property
     def type_in_words(self) -> str:

@@ -127,11 +127,17 @@ class Destination(models.Model):
     def spec_in_words(self) -> Spec:
         """`spec` for reading, in the language of who reads it; the CRM's own words for its fields stay.
 
+        A field of ours among those that were read, which is no field of the CRM, is told in our words.
+
         Raises connectors.UnknownConnector.
         """
         declared, spec = connectors.get(self.connector).spec, self.spec
         said = declared.in_words()
-        return said if spec is declared else replace(said, fields=spec.fields, any_field=spec.any_field)
+        if spec is declared:
+            return said
+        ours = {field.name: field.label for field in said.fields if field.ours}
+        fields = tuple(replace(field, label=ours.get(field.name, field.label)) for field in spec.fields)
+        return replace(said, fields=fields, any_field=spec.any_field)
 
     @property
     def is_demo(self) -> bool:

@@ -84,6 +84,19 @@ def test_what_a_crm_calls_its_own_fields_stays_its_word() -> None:
     assert destination.spec_in_words.settings[0].label == "‹en: My Domain address›"
 
 
+@pytest.mark.django_db
+def test_a_field_that_is_ours_among_those_of_the_crm_is_told_in_our_words() -> None:
+    destination = make_destination("hubspot", name="HubSpot")
+    read = [TargetField("email", "Email"), *(field for field in destination.spec.fields if field.ours)]
+    catalogue.store(destination, read, timezone.now())
+    destination.refresh_from_db()
+    assert [field.label for field in destination.spec_in_words.fields] == [
+        "Email",
+        "‹en: Title of the note or lead record›",
+        "‹en: Unsubscribe from all e-mail›",
+    ]
+
+
 @pytest.mark.parametrize("path", TO_CRMS, ids=[f"{path.parent.name}-{path.stem}" for path in TO_CRMS])
 def test_what_is_sent_and_what_it_comes_to_is_the_same_in_every_language(path: Path) -> None:
     recording = Recording.read(path.parent.name, path.stem)

@@ -28,12 +28,14 @@ OWN = (
         gettext_noop("Title of the note or lead record"),
         max_length=255,
         suggested=suggestions.TITLE,
+        ours=True,
     ),
     TargetField(
         OPT_OUT,
         gettext_noop("Unsubscribe from all e-mail"),
         "flag",
         suggested=suggestions.DNC,
+        ours=True,
     ),
 )
 
