@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, override
 
 from leads import work, working_hours
 from leads.models import WorkingHours
@@ -91,7 +91,8 @@ class WorkingHoursAdmin(admin.ModelAdmin):
 
     def _save(self, request: HttpRequest, form: HoursForm) -> HttpResponse:
         hours = form.save()
-        self.log_change(request, hours, in_words(hours))
+        with override("en"):  # the history is kept in one language
+            self.log_change(request, hours, in_words(hours))
         messages.success(request, _("Saved. It holds for leads that come from now on."))
         return HttpResponseRedirect(request.path)
 

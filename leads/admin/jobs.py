@@ -156,7 +156,7 @@ class JobAdmin(Evidence):
         if not self._may_start(request, jobs.kind_of(job)):
             raise PermissionDenied
         if jobs.cancel(job):
-            self.log_change(request, job, _("Cancelled."))
+            self.log_change(request, job, "Cancelled.")
             text, level = _("Cancelled. What was not done yet stays undone."), messages.SUCCESS
         else:
             text, level = _("Left alone: it has ended or was cancelled already."), messages.WARNING
@@ -168,7 +168,7 @@ class JobAdmin(Evidence):
         if not self._may_start(request, jobs.kind_of(job)):
             raise PermissionDenied
         if jobs.go_on(job):
-            self.log_change(request, job, _("Had it go on."))
+            self.log_change(request, job, "Had it go on.")
             messages.success(request, _("It goes on at %(progress)s.") % {"progress": progress_of(job)})
         else:
             messages.warning(request, _("Left alone: it has not failed, or goes on already."))

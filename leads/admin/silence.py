@@ -98,6 +98,6 @@ def calm(admin: ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
     offer = get_object_or_404(Offer, pk=pk)
     offer.quiet_until = timezone.now() + silence.REMINDER
     offer.save(update_fields=["quiet_until"])
-    admin.log_change(request, offer, _("Said that it is normal that no lead comes."))
+    admin.log_change(request, offer, "Said that it is normal that no lead comes.")
     messages.success(request, _reminded(offer))
     return HttpResponseRedirect(reverse("admin:leads_offer_change", args=[offer.pk]))

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -245,6 +246,21 @@ def test_the_menu_opens_the_form_and_saving_makes_the_one_row() -> None:
     assert "Monday, Friday, 08:30 to 16:00, Europe/Berlin; answer within 4 working hours" in said
     send(HOURS, {**TIMES, "days": ["6"]})
     assert [each.days for each in WorkingHours.objects.all()] == ["6"]
+
+
+def test_the_history_of_hours_is_in_english_whoever_saves_them(settings: Any) -> None:
+    settings.LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+    data = {
+        "days": ["0"],
+        "opens": "08:00",
+        "closes": "16:00",
+        "time_zone": "Europe/Berlin",
+        "answer_within": "4",
+    }
+    answer = signed_in("bob").post(HOURS, data, headers={"accept-language": "de"}, follow=True)
+    assert "Montag" in answer.content.decode()
+    logged = LogEntry.objects.get().get_change_message()
+    assert logged == "Monday, 08:00 to 16:00, Europe/Berlin; answer within 4 working hours"
 
 
 def test_an_empty_clock_is_off() -> None:
