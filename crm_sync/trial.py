@@ -169,7 +169,8 @@ def push_sample(
     except Exception:
         return Crashed(_trace(destination, "Sending a sample")), []
     try:
-        result: Result = connector.push(record, key=str(key), retry=False)
+        with override(settings.LANGUAGE_CODE):  # as a worker would make it
+            result: Result = connector.push(record, key=str(key), retry=False)
     except Exception:
         result = Crashed(_trace(destination, "Sending a sample"))
     return result, recorder.exchanges

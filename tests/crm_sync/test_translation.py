@@ -3,6 +3,7 @@
 import ast
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -10,9 +11,11 @@ from django.utils import timezone
 from django.utils.translation import get_language, override
 
 import crm_sync
-from crm_sync import catalogue, connectors, health
+from crm_sync import catalogue, connectors, health, pushing, trial
+from crm_sync.addresses import Policy
 from crm_sync.connectors.answers import Said
 from crm_sync.connectors.base import Request
+from crm_sync.http import Pool
 from crm_sync.mails import because
 from crm_sync.models import DestinationState
 from crm_sync.outcomes import Delivered, Outcome, Rejected
@@ -21,6 +24,7 @@ from crm_sync.spec import TargetField
 from leads.texts import translator
 from tests.crm_sync.sending import make_destination
 from tests.crm_sync.test_contract import RECORDINGS, Recording, assert_sent, build, staged
+from tests.fakes.email import Postbox
 
 TO_CRMS = [path for path in RECORDINGS if connectors.get(path.parent.name).protocol == "HTTP"]
 
@@ -95,6 +99,28 @@ def test_a_field_that_is_ours_among_those_of_the_crm_is_told_in_our_words() -> N
         "‹en: Title of the note or lead record›",
         "‹en: Unsubscribe from all e-mail›",
     ]
+
+
+@pytest.mark.django_db
+def test_a_sample_mail_is_in_the_language_of_the_installation_as_every_later_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    destination = make_destination("email", name="Sales")
+    destination.store_settings({"to": "sales@contoso.example", "include_details": "true"})
+    destination.save()
+    with Postbox() as postbox:
+        monkeypatch.setattr(pushing, "site", postbox.site)
+        monkeypatch.setattr(pushing, "_pool", lambda is_demo: Pool(Policy(allow_private=True)))
+        with override("de"):
+            record = trial.sample_of(destination).record
+            sent = trial.push_sample(destination, record, uuid4(), at=timezone.now())
+            assert get_language() == "de"
+    assert isinstance(sent, tuple)
+    assert isinstance(sent[0], Delivered), sent
+    (mail,) = postbox.mails
+    text = mail.message.get_body(("plain",)).get_content()
+    assert f"‹{settings.LANGUAGE_CODE}: " in text
+    assert "‹de: " not in text
 
 
 @pytest.mark.parametrize("path", TO_CRMS, ids=[f"{path.parent.name}-{path.stem}" for path in TO_CRMS])
