@@ -73,6 +73,11 @@ def _next_check(state: DestinationState, now: datetime) -> str:
     return _("It is about to be checked again by itself.")
 
 
+def last_success(state: DestinationState) -> str:
+    """When a lead last arrived. What did before the settings were changed shows nothing of them."""
+    return words.ago(state.last_success_at) if state.last_success_at else _("None with these settings")
+
+
 def connection_advice(state: DestinationState, *, elsewhere: bool = False) -> str:
     """What a person can do about it. `elsewhere`: read on another page than that of the connection."""
     match state.state:

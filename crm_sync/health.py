@@ -171,10 +171,12 @@ def _check(destination: Destination, at: datetime) -> Check:
 
 
 def forget_test(destination: Destination) -> None:
-    """Other settings were entered: what the last test found says nothing of them."""
+    """Other settings were entered: what the last test found, or the last push, says nothing of them."""
     with transaction.atomic():
         state = DestinationState.objects.select_for_update().get(pk=destination.pk)
         state.checked_at, state.findings = None, []
+        state.last_success_at = None
         if state.state == state.State.WORKING:
-            state.reason = ""
-        state.save(update_fields=["checked_at", "findings", "reason"])
+            # Of one that is slowed or stopped they say how long it waits.
+            state.reason, state.failures = "", 0
+        state.save(update_fields=["checked_at", "findings", "last_success_at", "reason", "failures"])

@@ -73,7 +73,7 @@ def context(request: HttpRequest, destination: Destination) -> dict[str, Any]:
         "pause_reason": state.reason if state.state == state.State.PAUSED else "",
         "queue": _queue(destination, now),
         "tested": words.ago(state.checked_at) if state.checked_at else "",
-        "last_success": words.ago(state.last_success_at),
+        "last_success": connection_words.last_success(state),
         "today": _today(destination, now),
         "credentials": _credentials(destination, now),
         "groups": groups.standing_still(request, destination.pk)

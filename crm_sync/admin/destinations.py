@@ -82,7 +82,7 @@ class DestinationAdmin(Page):
 
     @admin.display(description=gettext_lazy("Last success"), ordering="state__last_success_at")
     def last_success(self, obj: Destination) -> SafeString | str:
-        return words.ago(obj.state.last_success_at)
+        return connection_words.last_success(obj.state)
 
     # Adding: first the kind, then what that kind needs
 

@@ -40,7 +40,7 @@ def connections(request: HttpRequest) -> Iterator[Connection]:
             standing.look,
             standing.label,
             words.capped(waiting, CAP) if waiting else "",
-            words.ago(state.last_success_at),
+            connection_words.last_success(state),
             _list(request, **ON_THEIR_WAY, destination=state.pk),
         )
 

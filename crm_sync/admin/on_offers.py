@@ -67,7 +67,7 @@ def _entry(request: HttpRequest, route: Route) -> dict[str, Any]:
         "troubles": troubles(request, owner),
         "standing": connection_words.connection_standing(state),
         "health": connection_words.connection_state(state, timezone.now()),
-        "last_success": words.ago(state.last_success_at),
+        "last_success": connection_words.last_success(state),
         "connection_url": reverse("admin:crm_sync_destination_change", args=[route.destination_id])
         if request.user.has_perm("crm_sync.view_destination")
         else "",

@@ -267,6 +267,16 @@ def test_its_state_is_told_in_words(state: str, values: dict[str, Any], sentence
         assert sentence in text
 
 
+def test_other_settings_are_not_tested_yet_whatever_arrived_with_the_former_ones() -> None:
+    destination = hook()
+    in_state(destination, "working", checked_at=timezone.now(), last_success_at=timezone.now(), failures=2)
+    save("bob", destination, setting_url=f"{ADDRESS}/eu")
+    text = text_of(signed_in("bob"), url_of(destination))
+    assert "Not tested yet" in text
+    assert "Last success None with these settings" in text
+    assert "None with these settings" in text_of(signed_in("bob"), "/admin/")
+
+
 @pytest.mark.parametrize("page", ["list", "its own", "Home", "the offer", "the route"])
 def test_wherever_a_connection_is_shown_it_works_only_once_something_has_shown_so(page: str) -> None:
     route = sending.make_route(make_offer(), hook())
@@ -318,7 +328,7 @@ def test_the_list_counts_what_waits_and_what_is_held() -> None:
     demo.owe(state="held", held_reason="approval")
     text = text_of(signed_in("dave"), LIST)
     assert "1 waiting, 1 held" in text
-    assert "Never" in text
+    assert "None with these settings" in text
 
 
 def test_an_empty_list_says_that_leads_wait() -> None:

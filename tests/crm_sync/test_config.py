@@ -554,7 +554,9 @@ def test_a_stopped_connection_is_checked_at_once_after_a_change(alices: dict[str
 
 def test_other_settings_forget_the_test_of_the_former_ones(alices: dict[str, Any]) -> None:
     apply(alices)
-    DestinationState.objects.update(checked_at=NOW, reason="The test failed.")
+    DestinationState.objects.update(
+        checked_at=NOW, last_success_at=NOW, failures=2, reason="The test failed."
+    )
     alices["destinations"][1]["settings"]["url"] = "https://example.com/mended"
     apply(alices)
     assert {state.destination.name: state.is_untested for state in DestinationState.objects.all()} == {
