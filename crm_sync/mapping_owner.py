@@ -112,17 +112,27 @@ class Owner:
 
     # Leads
 
-    def leads(self) -> QuerySet[Lead]:
-        """The leads that go this way, Microsoft's tests last, the newest first."""
-        of = Lead.objects.select_related("offer").order_by("is_test", "-received_at", "-id")
+    def leads(self, most: int) -> list[Lead]:
+        """The newest leads that go this way; Microsoft's tests last, where there are not enough others."""
+        real = self.real_leads(most)
+        # Two queries: sorted by being a test, all leads would have to be.
+        return [*real, *self._newest(most - len(real), is_test=True)]
+
+    def real_leads(self, most: int) -> list[Lead]:
+        """The newest leads that go this way, without Microsoft's tests."""
+        return self._newest(most, is_test=False)
+
+    def _newest(self, most: int, *, is_test: bool) -> list[Lead]:
+        leads = Lead.objects.select_related("offer").filter(is_test=is_test).order_by("-received_at", "-id")
         if self.route:
-            return of.filter(offer=self.route.offer_id)
-        return of.filter(offer__routes__destination=self.destination).distinct()
+            return list(leads.filter(offer=self.route.offer_id)[:most])
+        offers = Route.objects.filter(destination=self.destination).values("offer")
+        return list(leads.filter(offer__in=offers)[:most])
 
     @cached_property
     def recent(self) -> list[dict[str, Any]]:
         """The values of the last leads."""
-        return [lead.values() for lead in self.leads().filter(is_test=False)[:RECENT]]
+        return [lead.values() for lead in self.real_leads(RECENT)]
 
     def unknown_names(self) -> list[str]:
         """Keys that Microsoft sent and nobody knew, as lead values."""

@@ -105,7 +105,7 @@ def _looking(request: HttpRequest, owner: Owner) -> Looking:
     if body := data.get("body", "").strip():
         lead, problem = lead_of_body(body, owner.route.offer if owner.route else None)
         return Looking(lead.values() if lead else None, body=body, problem=problem)
-    leads = list(owner.leads()[:SHOWN_LEADS])
+    leads = owner.leads(SHOWN_LEADS)
     if not leads:
         return Looking(None, problem=_("No lead yet. Paste a request body to see what it would send."))
     wanted = data.get("_lead") or data.get("lead", "")

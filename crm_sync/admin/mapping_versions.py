@@ -115,7 +115,7 @@ def _try(request: HttpRequest, owner: Owner, rules: Sequence[Rule]) -> tuple[int
     if not request.user.has_perm(SEES_LEADS):
         return 0, []
     found = []
-    leads = list(owner.leads().filter(is_test=False)[:TRIED])
+    leads = owner.real_leads(TRIED)
     for lead in leads:
         sight = look(owner.for_lead(rules, lead), lead.values(), owner.spec)
         problems = [

@@ -1,6 +1,6 @@
 """The page of a field mapping: rows are edited on it, looked at with real leads, and saved as a draft."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -636,3 +636,21 @@ def test_the_kinds_of_crm_that_there_are_all_have_a_page() -> None:
         route = sending.make_route(offer, sending.make_destination(connector.spec.slug), None)
         text = words(Screen(route).html)
         assert "Nothing is sent until this is published." in text
+
+
+def test_a_connection_looks_at_the_newest_leads_of_its_offers_each_once_and_at_tests_last() -> None:
+    demo, other = Demo(), sending.make_offer()
+    sending.make_route(other, demo.destination)
+    sending.make_lead(sending.make_offer())  # sent nowhere
+    made = [
+        sending.make_lead(offer, received_at=sending.START + number * timedelta(minutes=1), is_test=is_test)
+        for number, (offer, is_test) in enumerate(
+            [(demo.offer, False), (other, False), (other, True), (demo.offer, False), (demo.offer, True)]
+        )
+    ]
+    first, second, test, newest, newest_test = (lead.pk for lead in made)
+    owner = Owner(demo.destination)
+    assert [lead.pk for lead in owner.leads(9)] == [newest, second, first, newest_test, test]
+    assert [lead.pk for lead in owner.leads(2)] == [newest, second]
+    assert [lead.pk for lead in owner.real_leads(9)] == [newest, second, first]
+    assert [lead.pk for lead in Owner(demo.route).leads(3)] == [newest, first, newest_test]
