@@ -67,7 +67,7 @@ def _of_the_system(error: OSError) -> str:
             return _(words)
     if error.errno in _BY_NUMBER:
         return _(_BY_NUMBER[error.errno])
-    if error.errno in errno.errorcode:
+    if error.errno is not None and error.errno in errno.errorcode:
         return _(_ELSE).format(words=os.strerror(error.errno))
     return _(_UNKNOWN)
 

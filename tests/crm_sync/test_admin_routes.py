@@ -355,7 +355,10 @@ def test_each_connection_of_an_offer_has_a_state_of_its_own() -> None:
     demo.owe(state="rejected", reason="No")
     DestinationState.objects.filter(pk=other.pk).update(state="stopped", reason="Wrong key.")
     text = text_of(signed_in("dave"), url_of(demo.offer))
-    assert "Demo CRM demo Working Field mapping: Live v1 Last success: None with these settings · 1 refused" in text
+    assert (
+        "Demo CRM demo Working Field mapping: Live v1 Last success: None with these settings · 1 refused"
+        in text
+    )
     assert "Hook Stopped Field mapping: Live v1 · asks before each lead" in text
     assert "Wrong key." in text
 
