@@ -94,6 +94,11 @@ class ColleagueForm(UserChangeForm):
             "user_permissions": _("Besides those of the groups."),
         }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # One tick for both of Django's: either of them, taken away, shuts somebody out.
+        self.initial["is_active"] = self.instance.is_active and self.instance.is_staff
+
 
 class NewColleagueForm(UserCreationForm):
     class Meta(UserCreationForm.Meta):
@@ -253,7 +258,8 @@ class ColleagueAdmin(NamesPermissions, UserAdmin):
         return super().has_delete_permission(request, obj) and _may_touch(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.is_staff = True  # there is nothing here but the admin
+        if not change or "is_active" in form.changed_data:
+            obj.is_staff = True  # there is nothing here but the admin
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
@@ -263,6 +269,7 @@ class ColleagueAdmin(NamesPermissions, UserAdmin):
 
 @admin.register(Group)
 class RoleAdmin(NamesPermissions, GroupAdmin):
+    fieldsets = ((None, {"fields": ("name", "permissions")}),)
     filter_horizontal = ()
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -295,6 +297,21 @@ def test_who_is_shut_out_may_not_sign_in() -> None:
     assert "No" in shown(signed_in("erin"), "/admin/auth/user/?is_active__exact=0")
 
 
+def test_who_may_not_sign_in_is_let_in_by_that_tick_and_by_no_other_edit() -> None:
+    """Whichever of Django's two ticks shut them out."""
+    grace = person("grace")
+    url = reverse("admin:auth_user_change", args=[grace.pk])
+    User.objects.filter(pk=grace.pk).update(is_staff=False)
+    assert not signed_in("erin").get(url).context["adminform"].form["is_active"].value()
+    assert signed_in("erin").post(url, {"username": "grace", "first_name": "Grace"}).status_code == 302
+    grace.refresh_from_db()
+    assert (grace.first_name, grace.is_active and grace.is_staff) == ("Grace", False)
+    assert signed_in("erin").post(url, {"username": "grace", "is_active": "on"}).status_code == 302
+    grace.refresh_from_db()
+    assert grace.is_active
+    assert grace.is_staff
+
+
 def test_only_a_superuser_hands_out_single_permissions() -> None:
     url = reverse("admin:auth_user_change", args=[person("bob").pk])
     assert 'name="user_permissions"' not in shown(signed_in("erin"), url)
@@ -362,6 +379,24 @@ def test_so_they_are_where_they_can_only_be_read() -> None:
     text = shown(signed_in("erin"), f"/admin/auth/user/{dave.pk}/change/")
     assert "<li>Lead: Can give a lead to a colleague</li>" in text
     assert 'name="user_permissions"' not in text
+
+
+def test_what_a_group_allows_stands_there_once() -> None:
+    said = "Lead: Can view lead"
+    assert shown(signed_in("erin"), "/admin/auth/group/1/change/").count(said) == 1, "to be read"
+    text = shown(signed_in("alice"), "/admin/auth/group/1/change/")
+    assert text.count(said) == 1
+    assert f"<li>{said}</li>" not in text, "to be ticked"
+
+
+@pytest.mark.parametrize("page", ["user", "group"])
+def test_naming_permissions_asks_for_no_app_one_by_one(page: str) -> None:
+    client = signed_in("alice")
+    pk = person("bob").pk if page == "user" else 1
+    with CaptureQueriesContext(connection) as asked:
+        assert "Lead: Can view lead" in shown(client, f"/admin/auth/{page}/{pk}/change/")
+    one_by_one = [query for query in asked if 'WHERE "django_content_type"."id" =' in query["sql"]]
+    assert len(one_by_one) <= 1
 
 
 def test_the_groups_are_there() -> None:
