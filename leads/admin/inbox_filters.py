@@ -188,7 +188,7 @@ class DatesFilter(ListFilter):
             for value in params.pop(name, [])[-1:]:
                 try:
                     self.bounds[name] = _day_or_moment(value)
-                except (ValueError, OverflowError):
+                except ValueError:
                     said = _("“%(value)s” after %(label)s is no date; write it as 2026-11-27.")
                     messages.warning(request, said % {"value": clip(value, LONGEST), "label": label})
 
@@ -208,11 +208,12 @@ class DatesFilter(ListFilter):
         return iter(())
 
     @property
-    def inputs(self) -> Iterator[tuple[str, Any, str]]:
+    def inputs(self) -> Iterator[tuple[str, Any, str, str]]:
+        """Each field: its parameter, label, and day; and the moment of a link that holds until a day is chosen."""
         for name, label in self.LABELS.items():
             bound = self.bounds.get(name)
-            day = timezone.localdate(bound) if isinstance(bound, datetime) else bound
-            yield name, label, day.isoformat() if day else ""
+            said = bound.isoformat() if bound else ""
+            yield name, label, *(("", said) if isinstance(bound, datetime) else (said, ""))
 
     @property
     def said(self) -> Iterator[tuple[str, str]]:
@@ -236,19 +237,21 @@ class DatesFilter(ListFilter):
         """From when on, and before when; None where that is open."""
         first, last = self.bounds.get("from"), self.bounds.get("to")
         if last and not isinstance(last, datetime):
-            last = last + timedelta(days=1) if last < date.max else None
+            last += timedelta(days=1)
         return _beginning(first) if first else None, _beginning(last) if last else None
 
 
 def _day_or_moment(text: str) -> date:
-    """Raises ValueError or OverflowError for what is neither."""
+    """Raises ValueError for what is neither, and for what another time zone would put beyond the calendar."""
     try:
-        return date.fromisoformat(text)
+        bound = date.fromisoformat(text)
     except ValueError:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
+        bound = datetime.fromisoformat(text)
+        if bound.tzinfo is None:
             raise
-        return moment.astimezone(UTC)
+    if not date.min.year < bound.year < date.max.year:
+        raise ValueError(text)
+    return bound.astimezone(UTC) if isinstance(bound, datetime) else bound
 
 
 def _beginning(of: date) -> datetime:

@@ -85,8 +85,13 @@ def without_work(query: QueryDict) -> str:
 
 
 def asked_for(query: QueryDict) -> str:
-    """The query that a form of filters means: without empty fields, and out of the view that decides them otherwise."""
+    """The query that a form of filters means: without empty fields, and out of the view that decides them otherwise.
+
+    A field may stand beside what it replaces, once it is filled.
+    """
     kept = query.copy()
+    for name, values in query.lists():
+        kept.setlist(name, [value for value in values if value][-1:])
     if DECIDED & {name for name, value in query.items() if value}:
         kept.pop(VIEW, None)
     return normal(kept.urlencode())

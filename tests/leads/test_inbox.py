@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 
 from leads import customers
 from leads.admin import inbox_rows, saved_views
@@ -381,6 +382,73 @@ def test_what_is_no_date_is_told_and_left_out() -> None:
     text = html_of(signed_in("charlie"), "from=yesterday")
     assert "“yesterday” after From is no date; write it as 2026-11-27." in text
     assert len(rows(signed_in("charlie"), "from=yesterday")) == 1
+
+
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("name", ["from", "to"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0001-01-01",
+        "9999-12-31",
+        "0001-01-01T00:00:00%2B00:00",
+        "9999-12-31T23:59:59%2B00:00",
+        "0001-01-01T00:00:00%2B14:00",
+        "9999-12-31T23:59:59-12:00",
+    ],
+)
+def test_a_bound_at_the_edge_of_the_calendar_breaks_no_list(
+    zone: str, name: str, value: str, settings: Any
+) -> None:
+    settings.TIME_ZONE = zone
+    a_lead(make_offer())
+    client = signed_in("charlie")
+    assert len(rows(client, f"{name}={value}")) == 1
+    assert "is no date" in html_of(client, f"{name}={value}")
+
+
+@pytest.mark.parametrize(
+    "value", ["{year}-01-01", "{year}-12-31T23:59:59-12:00", "{year}-01-01T00:00:00%2B14:00"]
+)
+@pytest.mark.parametrize(("name", "year"), [("from", "0002"), ("to", "9998")])
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Kiritimati"])
+def test_a_bound_within_it_holds(zone: str, name: str, year: str, value: str, settings: Any) -> None:
+    settings.TIME_ZONE = zone
+    a_lead(make_offer())
+    text = html_of(signed_in("charlie"), f"{name}={value.format(year=year)}")
+    assert "is no date" not in text
+    assert "Jane" in text
+
+
+def filter_form(html: str) -> list[tuple[str, str]]:
+    """What a browser sends for the form of filters, as it stands."""
+    form = re.search(r'<form method="get" aria-label="Filters">.*?</form>', html, re.DOTALL)
+    assert form
+    found = []
+    for tag in re.findall(r"<select.*?</select>|<input[^>]*>", form[0], re.DOTALL):
+        name = re.search(r'name="([^"]*)"', tag)
+        value = re.search(
+            r'value="([^"]*)"' if tag.startswith("<input") else r'value="([^"]*)" selected', tag
+        )
+        assert name
+        found.append((name[1], unescape(value[1]) if value else ""))
+    return found
+
+
+def test_applying_the_form_keeps_the_moments_of_a_link_until_a_day_is_chosen() -> None:
+    offer = make_offer()
+    for name, hour in (("Early", 11), ("Noon", 12), ("Late", 23)):
+        a_lead(offer, name, at=datetime(2026, 11, 20, hour, tzinfo=UTC))
+    a_lead(offer, "Next", at=datetime(2026, 11, 21, tzinfo=UTC))
+    client = signed_in("charlie")
+    query = urlencode({"from": "2026-11-20T12:00:00+00:00", "to": "2026-11-21T00:00:00+00:00"})
+    form = filter_form(html_of(client, query))
+    assert ("from", "") in form, "a day would say something else"
+    assert {row.split()[0] for row in rows(client, urlencode(form))} == {"Noon", "Late"}
+    chosen = [("to", "2026-11-21") if field == ("to", "") else field for field in form]
+    assert {row.split()[0] for row in rows(client, urlencode(chosen))} == {"Noon", "Late", "Next"}
+    response = client.get(f"{LEADS}?{urlencode(chosen)}")
+    assert response["Location"].endswith("?from=2026-11-20T12%3A00%3A00%2B00%3A00&to=2026-11-21")
 
 
 def test_days_in_the_wrong_order_are_told_at_their_fields() -> None:
