@@ -4,7 +4,7 @@ Each is a conditional update and a line of the timeline, so that of two who pres
 and the other's press changes and logs nothing.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from leads.models import Lead, Note, Offer, WorkingHours
 from leads.people import name_of
 from leads.statements import Prepared
 
+OPEN = frozenset(Lead.Status.values) - {Lead.Status.CLOSED}
 NAMED_BY = ("first_name", "last_name", "email", "company")  # what str() of a lead reads
 TOGETHER = 500  # ids in a statement
 
@@ -146,12 +147,29 @@ def not_sent(lead: Lead, by: Any, now: datetime, note: Note) -> bool:
 # --- State, owner, follow-up ---------------------------------------------------------------------------------
 
 
-def set_status(lead: Lead, status: str, by: Any, now: datetime, reason: str = "") -> bool:
-    """Returns whether that changed anything. A lead is closed with a reason."""
+class OtherState(Exception):  # noqa: N818 - named for what is so
+    """A lead is not in a state that it may leave so: a colleague was faster, or the page is an old one."""
+
+
+def set_status(
+    lead: Lead,
+    status: str,
+    by: Any,
+    now: datetime,
+    reason: str = "",
+    *,
+    leaving: Collection[str] | None = None,
+) -> bool:
+    """Returns whether that changed anything. A lead is closed with a reason.
+
+    `leaving`: the states that it may be in, None for any. Raises OtherState.
+    """
     if (status == Lead.Status.CLOSED) is not bool(reason):
         raise ValueError("a closed lead has a reason, no other has")
     with transaction.atomic():
         old = Lead.objects.select_for_update(no_key=True).only("status", "closed_reason").get(pk=lead.pk)
+        if leaving is not None and old.status not in leaving:
+            raise OtherState
         if (old.status, old.closed_reason) == (status, reason):
             return False
         Lead.objects.filter(pk=lead.pk).update(status=status, closed_reason=reason, **over(status))

@@ -206,16 +206,18 @@ def _take(request: HttpRequest, lead: Lead, now: datetime) -> str:
 
 
 def _qualify(request: HttpRequest, lead: Lead, now: datetime) -> str:
-    if lead.status == Lead.Status.CLOSED:
-        raise Refused(_("This lead is closed. Open it again first."))
-    work.set_status(lead, Lead.Status.QUALIFIED, request.user, now)
+    try:
+        work.set_status(lead, Lead.Status.QUALIFIED, request.user, now, leaving=work.OPEN)
+    except work.OtherState:
+        raise Refused(_("This lead is closed. Open it again first.")) from None
     return _("Qualified.")
 
 
 def _reopen(request: HttpRequest, lead: Lead, now: datetime) -> str:
-    if lead.status != Lead.Status.CLOSED:
-        raise Refused(_("This lead is open already."))
-    work.set_status(lead, Lead.Status.WORKING, request.user, now)
+    try:
+        work.set_status(lead, Lead.Status.WORKING, request.user, now, leaving=[Lead.Status.CLOSED])
+    except work.OtherState:
+        raise Refused(_("This lead is open already.")) from None
     return _("Open again: it is being worked on.")
 
 

@@ -148,6 +148,29 @@ def test_a_closed_lead_is_opened_again_before_it_is_qualified(lead: Lead) -> Non
     assert "charlie: Status: Closed → Working" in page(lead)
 
 
+def test_a_lead_that_was_closed_meanwhile_is_not_qualified(lead: Lead) -> None:
+    charlie, now = person("charlie"), timezone.now()
+    work.set_status(Lead.objects.get(pk=lead.pk), Lead.Status.CLOSED, charlie, now, "Spam")
+    assert lead.status == Lead.Status.NEW, "as read before"
+    with pytest.raises(work.OtherState):
+        work.set_status(lead, Lead.Status.QUALIFIED, charlie, now, leaving=work.OPEN)
+    lead.refresh_from_db()
+    assert (lead.status, lead.closed_reason) == (Lead.Status.CLOSED, "Spam")
+    assert "Closed → Qualified" not in page(lead)
+
+
+def test_a_lead_that_was_opened_and_qualified_meanwhile_stays_so(lead: Lead) -> None:
+    charlie, now = person("charlie"), timezone.now()
+    work.set_status(lead, Lead.Status.CLOSED, charlie, now, "Spam")
+    lead.refresh_from_db()
+    work.set_status(Lead.objects.get(pk=lead.pk), Lead.Status.QUALIFIED, charlie, now)
+    with pytest.raises(work.OtherState):
+        work.set_status(lead, Lead.Status.WORKING, charlie, now, leaving=[Lead.Status.CLOSED])
+    lead.refresh_from_db()
+    assert lead.status == Lead.Status.QUALIFIED
+    assert "This lead is open already." in press(lead, "reopen")
+
+
 def test_a_second_press_changes_and_logs_nothing(lead: Lead) -> None:
     for _ in range(2):
         press(lead, "qualify")
