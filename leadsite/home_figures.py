@@ -73,7 +73,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         ],
         "chart": drawn if drawn.total else None,
         "legend": [
-            (one.number, Figure(one.total, one.label, counted_url(first, today, **_of(one))))
+            (one.number, Figure(one.total, one.label, counted_url(first, today, **_of(one, drawn.series))))
             for one in drawn.series
         ],
         "highest": _day(max(drawn.days, key=lambda day: day.total)),
@@ -91,14 +91,18 @@ def _row(day: chart.Day, series: Sequence[chart.Series]) -> tuple[str, list[Figu
     """A row of the table under the chart: the leads of a day by colour, and all of them."""
     total = _day(day)
     each = [
-        Figure(number, one.label, f"{total.url}&{urlencode(_of(one))}")
+        Figure(number, one.label, f"{total.url}&{urlencode(_of(one, series))}")
         for number, one in zip(day.counts, series, strict=True)
     ]
     return total.label, [*each, total]
 
 
-def _of(series: chart.Series) -> dict[str, str]:
-    return {"offer__id__exact": ",".join(map(str, series.keys))}
+def _of(one: chart.Series, series: Sequence[chart.Series]) -> dict[str, str]:
+    """The offers of a colour. The others by those that they are not: there may be more than an address holds."""
+    if len(one.keys) == 1:
+        return {"offer__id__exact": str(one.keys[0])}
+    named = [str(key) for each in series if each is not one for key in each.keys]
+    return {"offer__id__exact": f"not:{','.join(named)}"}
 
 
 def _figure(number: int, period: str, url: str) -> Figure:

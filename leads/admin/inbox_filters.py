@@ -21,6 +21,7 @@ from leads.models import Lead, Offer
 from leads.wording import clip, clock, midnight
 
 LONGEST = 60  # characters of what somebody typed into an address
+NOT = "not:"  # in an address, before the offers that are left out
 IS = "is:"  # in an address, before an action or a source that is none of the known ones
 
 
@@ -48,15 +49,23 @@ class OfferFilter(Choice):
         return [*titles.items(), *self._several(titles)]
 
     def _several(self, titles: dict[str, str]) -> Iterator[tuple[str, str]]:
-        """Of a link: those that share a colour in the chart of Home."""
+        """Of a link: all but those that have a colour of their own in the chart of Home; of an older one, several."""
         value = self.value() or ""
-        chosen = [titles[key] for key in value.split(",") if key in titles]
-        if "," in value and chosen:
-            yield value, clip(", ".join(chosen), LONGEST)
+        named = ", ".join(titles[key] for key in _named(value) if key in titles)
+        if named and value.startswith(NOT):
+            yield value, clip(_("All but %(offers)s") % {"offers": named}, LONGEST)
+        elif named and "," in value:
+            yield value, clip(named, LONGEST)
 
     def chosen(self, queryset: Any, value: str) -> QuerySet[Any]:
         known = {str(offer.pk) for offer in offers(self.request)}
-        return queryset.filter(offer__in=known.intersection(value.split(",")))
+        named = known.intersection(_named(value))
+        return queryset.filter(offer__in=known - named if value.startswith(NOT) else named)
+
+
+def _named(value: str) -> list[str]:
+    """The offers in the value of a link, by id."""
+    return value.removeprefix(NOT).split(",")
 
 
 class OpenChoice(Choice):

@@ -162,7 +162,21 @@ def test_every_number_of_home_links_to_the_list_it_counts(
     assert who == "charlie" or found[waiting] == "2"
     assert any("answer=timed" in href for href in found)
     assert any("leads=timed" in href for href in found)
-    assert any("offer__id__exact=" in href and "%2C" in href for href in found), "that of the other offers"
+    assert any("offer__id__exact=not%3A" in href for href in found), "that of the other offers"
+
+
+def test_the_other_offers_are_those_that_are_not_named_however_many_they_are(offers: list[Offer]) -> None:
+    """An address that named each of them would be cut."""
+    for offer in offers:
+        a_lead(offer)
+    client = signed_in("charlie")
+    found = each_leads_to_its_list(client, HOME)
+    others, *_days = [href for href in found if "offer__id__exact=not%3A" in href]
+    named = "%2C".join(str(offer.pk) for offer in offers[:5])
+    assert others.endswith(f"&offer__id__exact=not%3A{named}")
+    assert found[others] == "3"
+    assert client.get(f"{others}&owner=", follow=True).context["cl"].result_count == 3, "and by the form"
+    assert "All but Contoso A, Contoso B" in client.get(others).content.decode()
 
 
 def test_what_is_on_its_way_is_said_with_a_link_to_it(offers: list[Offer], crm: Destination) -> None:
