@@ -11,7 +11,7 @@ from datetime import datetime
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.utils.translation import gettext as _
-from django.utils.translation import override
+from django.utils.translation import gettext_noop, override
 
 from leads import statements
 from leads.countries import country_in_words
@@ -22,6 +22,8 @@ from leads.statements import Prepared
 from leads.work import wants_answer
 
 LONGEST_REASON = 200  # characters of Lead.assigned_because
+# Translators: begin with a word, never with the name of the rule: a rule's reason is told from others by it.
+REASON = gettext_noop("Rule “%(rule)s”: %(what)s; %(turn)s")
 
 
 # --- Deciding ------------------------------------------------------------------------------------------------
@@ -60,15 +62,17 @@ def because(rule: str, taken_for: Sequence[str], person: str, of: int, *, tried:
         if of > 1
         else _("all of these go to %(person)s") % {"person": person}
     )
-    said = _("Rule “%(rule)s”: %(what)s; %(turn)s") % {"rule": rule, "what": what, "turn": turn}
+    said = _(REASON) % {"rule": rule, "what": what, "turn": turn}
     return said if len(said) <= LONGEST_REASON else f"{said[: LONGEST_REASON - 1]}…"
 
 
 def is_a_rules(because: str) -> bool:
     """Whether such a reason is a rule's, and no colleague's."""
-    with override(settings.LANGUAGE_CODE):  # in which the worker wrote it, whoever reads it
-        begins = _("Rule “%(rule)s”: %(what)s; %(turn)s").partition("%(rule)s")[0]
-    return because.startswith(begins)
+    with override(settings.LANGUAGE_CODE):  # in which the worker writes it, whoever reads it
+        written = _(REASON)
+    # The worker may have written it in English, before the installation spoke another language.
+    begins = {text.partition("%(rule)s")[0] for text in (written, REASON)}
+    return because.startswith(tuple(begins - {""}))
 
 
 # --- Rules ---------------------------------------------------------------------------------------------------

@@ -75,6 +75,15 @@ def test_a_rules_reason_is_known_in_every_language(monkeypatch: pytest.MonkeyPat
         assert not is_a_rules("Given by alice")
 
 
+def test_a_reason_of_before_the_language_changed_is_still_a_rules(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    said = because("EMEA", [], "Bob", 1)
+    pseudo.speak(monkeypatch, settings)
+    assert is_a_rules(said)
+    assert not is_a_rules("Given by alice")
+
+
 def test_what_a_colleague_did_is_no_rules_reason() -> None:
     assert not is_a_rules("Given by alice")
     assert not is_a_rules("")
