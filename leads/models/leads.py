@@ -73,11 +73,9 @@ class LeadQuerySet(models.QuerySet["Lead"]):
 
     def worked_here(self) -> "LeadQuerySet":
         """Leads that people work on here, not in their CRM."""
-        return self._without(Offer.objects.filter(worked_in=Offer.WorkedIn.CRM))
-
-    def _without(self, offers: models.QuerySet[Offer]) -> "LeadQuerySet":
         # By their ids: a condition on two tables is asked of every lead there is.
-        left_out = list(offers.order_by().values_list("pk", flat=True))
+        in_the_crm = Offer.objects.filter(worked_in=Offer.WorkedIn.CRM).order_by()
+        left_out = list(in_the_crm.values_list("pk", flat=True))
         return self.exclude(offer__in=left_out) if left_out else self
 
     def to_work_on(self) -> "LeadQuerySet":
@@ -87,7 +85,11 @@ class LeadQuerySet(models.QuerySet["Lead"]):
         what waits for people begins here; `leads.work.wants_answer` says the same of one lead.
         """
         real = self.filter(is_test=False, is_sample=False, archived_at=None).exclude(action="DNC")
-        return real._without(Offer.objects.exclude(pk__in=Offer.objects.to_work_on().values("pk")))
+        here = Offer.objects.to_work_on().order_by().values("pk")
+        if not Offer.objects.exclude(pk__in=here).exists():
+            return real
+        # By the ids of those that are worked on: an index finds their leads, past a million of the others.
+        return real.filter(offer__in=list(here.values_list("pk", flat=True)))
 
     def unanswered(self) -> "LeadQuerySet":
         """Leads that still wait for their first answer."""

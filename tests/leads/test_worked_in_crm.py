@@ -249,3 +249,24 @@ def html(url: str, who: str = "bob", **query: Any) -> str:
     response = signed_in(who).get(url, query)
     assert response.status_code == 200
     return response.content.decode()
+
+
+# What is asked of the database
+
+
+def test_work_is_found_by_the_offers_it_is_of_however_many_leads_others_have(lead: Lead, other: Lead) -> None:
+    """A condition on those that are left out would be asked of each of their leads, for ever new."""
+    a_lead(make_offer("demo", is_demo=True), "Demi")
+    user, today = person("charlie"), timezone.localdate()
+    for found in (
+        Lead.objects.to_work_on(),
+        Lead.objects.unanswered(),
+        Lead.objects.needing(user, today),
+    ):
+        assert [each.pk for each in found] == [other.pk]
+        assert f'"offer_id" IN ({other.offer_id})' in str(found.query)
+    Offer.objects.update(is_demo=False, worked_in="")
+    assert Lead.objects.to_work_on().count() == 3
+    assert '"offer_id" IN' not in str(Lead.objects.to_work_on().query), "all of them need no condition"
+    Offer.objects.update(worked_in=Offer.WorkedIn.CRM)
+    assert not Lead.objects.to_work_on().exists()
