@@ -60,10 +60,9 @@ def monday(desk: Desk, hubspot: FakeHubSpot) -> None:
 def add_salesperson(desk: Desk, name: str) -> None:
     desk.go("Users", "Add user")
     desk.page.get_by_label("Username").fill(name)
-    desk.page.get_by_label("Password", exact=False).first.fill(PASSWORD)
-    desk.page.get_by_label("Password confirmation").fill(PASSWORD)
-    desk.press("Save")
-    desk.page.get_by_label("Sales", exact=True).check()
+    desk.page.get_by_label("Sales: work on leads").check()
+    desk.page.get_by_label("Password:", exact=True).fill(PASSWORD)
+    desk.page.get_by_label("Password confirmation:", exact=True).fill(PASSWORD)
     desk.press("Save")
 
 
