@@ -76,12 +76,16 @@ def _chosen(bulk: Bulk, deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
     held = Delivery.Held
     if bulk is APPROVING:
         return deliveries.filter(held_reason=held.APPROVAL)
-    retryable = deliveries.filter(state__in=by_hand.RETRYABLE).exclude(_tried_next())
-    return retryable.exclude(held_reason__in=[held.DNC, held.APPROVAL])
+    retryable = deliveries.filter(state__in=by_hand.RETRYABLE).exclude(
+        held_reason__in=[held.DNC, held.APPROVAL]
+    )
+    # Where more wait than can be tried at once, those that were a moment ago would be the next ones again.
+    too_many = retryable.order_by()[: MOST + 1].count() > MOST
+    return retryable.exclude(_tried_next()) if too_many else retryable
 
 
 def _tried_next() -> Q:
-    """Those that a retry would leave as they are, as the one before did: the next thousands are others."""
+    """Those that a retry would leave as they are, as the one before did."""
     due = Q(state=Delivery.State.WAITING, due_at__lte=clock.now(), strikes=0)
     return due & (Q(duplicate_of="") | Q(write_anyway=True))
 
