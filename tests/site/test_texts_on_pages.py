@@ -41,7 +41,7 @@ from leads.models import (
 from tests import pseudo
 from tests.staff import body, lead_of, make_searchable, person, post
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.looks]
 
 # The same in every language: names of products, Microsoft's words, who is who here, the groups that come with us.
 NAMES = (
