@@ -740,11 +740,11 @@ def test_a_longer_list_asks_no_more_questions(counting: Counting, django_assert_
         begin(about="Every offer")
     bob = signed_in("bob")
     bob.get(LIST)
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         assert bob.get(LIST).content.decode().count("Every offer") == 3
     for _ in range(9):
         begin(about="Every offer")
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         assert bob.get(LIST, {"kind": "counting"}).content.decode().count("Every offer") == 12
 
 

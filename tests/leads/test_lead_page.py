@@ -380,4 +380,4 @@ def test_a_lead_costs_the_same_with_much_behind_it_as_with_little() -> None:
             change_message="x",
         )
     assert cost() == few
-    assert few <= 23
+    assert few <= 24
